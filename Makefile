@@ -1,0 +1,37 @@
+# `make demo` and `make test` each do all their set-up on a fresh machine.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check bench format clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(READY) ## train on real handwritten digits, offline
+	$(BIN)/danlu train digits
+
+test: $(READY) ## the whole test suite (no network, no GPU)
+	$(BIN)/python -m pytest -q -n 2
+
+check: $(READY) ## lint, format, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check
+	$(MAKE) test
+
+bench: $(READY) ## step time of every preset against torch.optim and the memory floor
+	$(BIN)/python benchmarks/step.py
+
+format: $(READY) ## rewrite in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and caches
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

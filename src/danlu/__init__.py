@@ -1,0 +1,1 @@
+"""danlu: the craft of training PyTorch networks."""

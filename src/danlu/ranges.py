@@ -1,0 +1,118 @@
+"""Ranges of hyper-parameters, declared once in an annotation: validation, messages, options and docs read them from there.
+
+    weight_decay: NonNegative = 0.0          # the whole declaration
+    check("adamw", hints(adamw), {...})      # ValueError: adamw: weight_decay must be in [0, inf), got -1
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+__all__ = ["AnyNumber", "Beta", "Fraction", "Interval", "NonNegative", "Positive", "Structural", "check", "hints", "problems"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The interval from `lo` to `hi`; `closed` names the ends that belong to it. nan is in no interval."""
+
+    lo: float
+    hi: float
+    closed: Literal["both", "left", "right", "neither"] = "both"
+
+    def __contains__(self, x: float) -> bool:
+        above = x >= self.lo if self.closed in {"both", "left"} else x > self.lo
+        below = x <= self.hi if self.closed in {"both", "right"} else x < self.hi
+        return above and below
+
+    def __str__(self) -> str:
+        left = "[" if self.closed in {"both", "left"} else "("
+        right = "]" if self.closed in {"both", "right"} else ")"
+        return f"{left}{self.lo:g}, {self.hi:g}{right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Structural:
+    """Marks a number that shapes the computation (a norm's order, a block size) instead of entering it as a scalar."""
+
+
+Beta = Annotated[float, Interval(0.0, 1.0, "left")]
+Fraction = Annotated[float, Interval(0.0, 1.0)]
+Positive = Annotated[float, Interval(0.0, math.inf, "neither")]
+NonNegative = Annotated[float, Interval(0.0, math.inf, "left")]
+AnyNumber = Annotated[float, Interval(-math.inf, math.inf, "neither")]
+
+
+def hints(owner: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function's or dataclass's parameters, in order, ranges included."""
+    found = typing.get_type_hints(owner if isinstance(owner, type) else inspect.unwrap(owner), include_extras=True)
+    return {name: found[name] for name in inspect.signature(owner).parameters if name in found}
+
+
+def check(owner: str, annotations: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Check every value against the range in its annotation.
+
+    Raises:
+        ValueError: with one line per value that is out of its range; each names owner, parameter, range and value.
+    """
+    found = list(problems(owner, annotations, values))
+    if found:
+        raise ValueError("\n".join(found))
+
+
+def problems(owner: str, annotations: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line for each value that breaks its annotation.
+
+    Yields:
+        Lines such as ``adamw: betas[1] must be in [0, 1), got 1.0``.
+    """
+    for name, value in values.items():
+        if name in annotations:
+            for where, rule in _broken(annotations[name], value, name):
+                yield f"{owner}: {where} must be {rule}, got {value if where == name else _item(value, where)!r}"
+
+
+def _item(value: Any, where: str) -> Any:
+    return value[int(where.rsplit("[", 1)[1][:-1])]
+
+
+def _broken(hint: Any, value: Any, where: str) -> Iterator[tuple[str, str]]:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        for bound in hint.__metadata__:
+            if isinstance(bound, Interval) and not (_is_number(value) and float(value) in bound):
+                yield where, f"in {bound}" if _is_number(value) else f"a number in {bound}"
+    elif origin is tuple and Ellipsis not in args:
+        if not isinstance(value, (tuple, list)) or len(value) != len(args):
+            yield where, f"{len(args)} numbers"
+            return
+        for i, (part, x) in enumerate(zip(args, value, strict=True)):
+            yield from _broken(part, x, f"{where}[{i}]")
+    elif origin in {typing.Union, types.UnionType}:
+        broken = [list(_broken(part, value, where)) for part in args]
+        if all(broken):
+            yield where, " or ".join(dict.fromkeys(rule for part in broken for _, rule in part))
+    elif origin is Literal:
+        if value not in args:
+            yield where, "one of " + ", ".join(map(str, args))
+    elif hint is bool:
+        if not isinstance(value, bool):
+            yield where, "True or False"
+    elif hint is type(None):
+        if value is not None:
+            yield where, "None"
+    elif hint is int and (isinstance(value, bool) or not isinstance(value, int)):
+        yield where, "a whole number"
+
+
+def _is_number(value: Any) -> bool:
+    """Whether `value` is one real number; a tensor of one element counts, True and '0.1' do not."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, numbers.Real) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item"))

@@ -1,0 +1,66 @@
+"""Names: one table per kind of thing, and "did you mean" for every name that is in none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+__all__ = ["Registry", "UnknownNameError", "did_you_mean"]
+
+T = TypeVar("T")
+
+
+class UnknownNameError(ValueError):
+    """A name that is in no table; the message tells the nearest ones."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Suggest the choices nearest to `word`.
+
+    Returns:
+        ``"; did you mean 'adamw'?"``, or the whole list when nothing is near and the list is short, or nothing.
+    """
+    choices = sorted(choices)
+    near = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    return f"; there is {', '.join(choices)}" if 0 < len(choices) <= 12 else ""
+
+
+class Registry(Generic[T]):
+    """The things of one `kind` by name; a name is given once."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._items: dict[str, T] = {}
+
+    def add(self, name: str, item: T) -> None:
+        """Enter `item` under `name`.
+
+        Raises:
+            RuntimeError: when the name is taken.
+        """
+        if name in self._items:
+            raise RuntimeError(f"{self.kind} {name!r} is registered twice")
+        self._items[name] = item
+
+    def get(self, name: str) -> T:
+        """Return what is called `name`.
+
+        Raises:
+            UnknownNameError: with the nearest names.
+        """
+        try:
+            return self._items[name]
+        except KeyError:
+            raise UnknownNameError(f"no {self.kind} {name!r}{did_you_mean(name, self._items)}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._items))
+
+    def __len__(self) -> int:
+        return len(self._items)
