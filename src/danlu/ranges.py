@@ -1,7 +1,7 @@
 """Ranges of hyper-parameters, declared once in an annotation: validation, messages, options and docs read them from there.
 
-    weight_decay: NonNegative = 0.0          # the whole declaration
-    check("adamw", hints(adamw), {...})      # ValueError: adamw: weight_decay must be in [0, inf), got -1
+weight_decay: NonNegative = 0.0          # the whole declaration
+check("adamw", hints(adamw), {...})      # ValueError: adamw: weight_decay must be in [0, inf), got -1
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-__all__ = ["AnyNumber", "Beta", "Fraction", "Interval", "NonNegative", "Positive", "Structural", "check", "hints", "problems"]
+__all__ = [
+    "AnyNumber",
+    "Beta",
+    "Fraction",
+    "Interval",
+    "NonNegative",
+    "Positive",
+    "Structural",
+    "check",
+    "hints",
+    "problems",
+]
 
 
 @dataclass(frozen=True, slots=True)
