@@ -109,17 +109,21 @@ def _broken(hint: Any, value: Any, where: str) -> Iterator[tuple[str, str]]:
         broken = [list(_broken(part, value, where)) for part in args]
         if all(broken):
             yield where, " or ".join(dict.fromkeys(rule for part in broken for _, rule in part))
-    elif origin is Literal:
-        if value not in args:
-            yield where, "one of " + ", ".join(map(str, args))
-    elif hint is bool:
-        if not isinstance(value, bool):
-            yield where, "True or False"
-    elif hint is type(None):
-        if value is not None:
-            yield where, "None"
-    elif hint is int and (isinstance(value, bool) or not isinstance(value, int)):
-        yield where, "a whole number"
+    elif (wanted := _plain(hint, origin, args, value)) is not None:
+        yield where, wanted
+
+
+def _plain(hint: Any, origin: Any, args: tuple[Any, ...], value: Any) -> str | None:
+    """What a value of a plain type should have been, or None when it is right or the type is not checked here."""
+    if origin is Literal and value not in args:
+        return "one of " + ", ".join(map(str, args))
+    if hint is bool and not isinstance(value, bool):
+        return "True or False"
+    if hint is type(None) and value is not None:
+        return "None"
+    if hint is int and (isinstance(value, bool) or not isinstance(value, int)):
+        return "a whole number"
+    return None
 
 
 def _is_number(value: Any) -> bool:
