@@ -1,0 +1,80 @@
+"""Optimizers by name, for command lines, recipe files and short scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from torch import Tensor
+
+from danlu.optim.catalog import find_piece, find_preset
+from danlu.optim.engine import Compile, Optimizer, Params
+from danlu.optim.named import Named
+from danlu.optim.piece import Piece
+from danlu.optim.rule import Rule
+
+__all__ = ["create"]
+
+_SLOTS = tuple(f.name for f in fields(Rule))
+_MANY = ("grad", "modify", "after_lr", "rate")
+_AXIS = {"after_lr": "modify"}  # the other slots are called like their axis
+
+
+def create(
+    name: str,
+    params: Params,
+    lr: float | Tensor | None = None,
+    *,
+    maximize: bool = False,
+    compile: Compile = "auto",  # noqa: A002 - torch's word
+    **options: Any,
+) -> Optimizer:
+    """Make an optimizer by its preset's name.
+
+    Args:
+        name: a preset, see `presets`.
+        params: a module, parameters, named parameters, or group dicts.
+        lr: learning rate; None for the preset's default.
+        maximize: climb instead of descend.
+        compile: see `Optimizer`.
+        **options: the preset's arguments (``weight_decay=0.1``), and slots of the rule that replace the preset's own
+            (``direction="sign"``, ``grad=[{"name": "clip_norm", "max_norm": 1.0}]``, ``decay=decay.Constant(1e-4)``): a piece, its
+            name, a table with its name and options, or a list of these.
+
+    Returns:
+        The optimizer; its groups hold the preset's arguments.
+
+    Raises:
+        UnknownNameError: for an unknown preset or piece, with the nearest names.
+        TypeError: for an unknown option.
+        ValueError: for a value out of its range, or an argument that a replaced slot makes void.
+    """
+    preset = find_preset(name)
+    slots = {key: _slot(key, options.pop(key)) for key in list(options) if key in _SLOTS}
+    named = Named(preset, options, slots)
+    full = named.build(named.options)
+    for key, value in options.items():
+        without = {**named.options, key: preset.options[key][1]}
+        if value != preset.options[key][1] and named.build(without) == full and preset(**without) != preset(**named.options):
+            raise ValueError(f"{name}: {key}={value!r} has no effect beside {', '.join(slots)}; give it to the piece instead")
+    return Optimizer(params, named, preset.lr if lr is None else lr, maximize=maximize, compile=compile)
+
+
+def _slot(slot: str, value: Any) -> Any:
+    """The pieces that a value names."""
+    if slot == "moments" or (slot == "store" and isinstance(value, Mapping) and "name" not in value):
+        return {key: _piece("moment" if slot == "moments" else "store", x) for key, x in value.items()}
+    axis = _AXIS.get(slot, slot)
+    if slot in _MANY:
+        return tuple(_piece(axis, x) for x in (value if isinstance(value, (list, tuple)) else [value]))
+    return None if value is None else _piece(axis, value)
+
+
+def _piece(axis: str, value: Any) -> Piece:
+    if isinstance(value, Piece):
+        return value
+    if isinstance(value, str):
+        return find_piece(axis, value).build()
+    options = dict(value)
+    return find_piece(axis, options.pop("name")).build(**options)

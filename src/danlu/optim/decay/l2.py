@@ -1,0 +1,37 @@
+"""The coupled penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from danlu.optim.catalog import piece
+from danlu.optim.piece import Decay, Scalars, Tick
+from danlu.ranges import NonNegative
+
+__all__ = ["L2"]
+
+
+@piece(source="torch.optim (weight_decay of SGD and Adam)")
+@dataclass(frozen=True)
+class L2(Decay):
+    """g ← g + λ·p: the gradient of λ/2·‖p‖², added after the gradient transforms and before the moments.
+
+    A loss written with λ‖p‖² has rate 2λ. Under an adaptive denominator it hardly decays parameters with large gradients;
+    `Decoupled` does not have that coupling. 0 is off.
+
+    Args:
+        rate: λ.
+    """
+
+    rate: NonNegative
+
+    def scalars(self, tick: Tick) -> Mapping[str, float]:
+        """λ."""
+        return {"rate": self.rate}
+
+    def penalty(self, g: Tensor, p: Tensor, h: Scalars) -> Tensor:
+        """Return g + λ·p."""
+        return g + p * h["rate"]

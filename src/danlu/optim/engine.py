@@ -1,0 +1,400 @@
+"""The engine: the only place that knows many tensors, groups, state, layouts and how a rule is run."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, overload
+
+import torch
+from torch import Tensor, nn
+
+from danlu.optim.piece import Need
+from danlu.optim.rule import Rule
+from danlu.optim.run.lane import Lane, Runner
+from danlu.optim.run.numbers import Numbers
+from danlu.optim.run.views import compute_dtype, real, state_dtype
+from danlu.optim.state import adopt, group_pairs, saved_of
+from danlu.ranges import NonNegative, check
+from danlu.registry import did_you_mean
+
+__all__ = ["Compile", "Optimizer", "Params"]
+
+Params: TypeAlias = nn.Module | Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
+Compile: TypeAlias = bool | Literal["auto"]
+
+# Keys of torch's groups that choose how torch runs a rule, not which rule: dropped when one of its states is loaded.
+_TORCH_ONLY = frozenset({"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"})
+_OURS = ("params", "param_names", "lr", "initial_lr", "peak_lr", "maximize", "name")
+
+
+class Builder(Protocol):
+    """What makes a rule from a group's options; `Named` makes it from a preset."""
+
+    @property
+    def name(self) -> str:
+        """The name that messages use."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The group keys that the rule is made from, with their first values."""
+
+    def build(self, options: Mapping[str, Any]) -> Rule:
+        """Return the rule for these values."""
+
+
+class _Fixed:
+    """A rule given as it is: no group key changes it."""
+
+    name = "Optimizer"
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.options: dict[str, Any] = {}
+
+    def build(self, options: Mapping[str, Any]) -> Rule:
+        return self.rule
+
+
+class _Plan:
+    """The rule of one group for the option values it was built from."""
+
+    def __init__(self, rule: Rule, values: tuple[Any, ...], runner: Runner) -> None:
+        self.rule = rule
+        self.values = values
+        self.runner = runner
+
+
+class _Job:
+    """One tensor that steps now."""
+
+    __slots__ = ("g", "group", "p", "plan", "state")
+
+    def __init__(self, p: Tensor, g: Tensor, state: dict[str, Any], plan: _Plan, group: int) -> None:
+        self.p, self.g, self.state, self.plan, self.group = p, g, state, plan, group
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Runs one rule over many tensors; a ``torch.optim.Optimizer`` in every respect that users rely on.
+
+    Each tensor keeps its own integer step count; a parameter without a gradient does not advance. Arithmetic is float32 or
+    wider whatever the parameter's dtype. Everything that a group holds (lr, weight_decay, betas, ...) may be written between
+    steps, by hand or by a scheduler, and costs no recompilation. Gradients are read, never written.
+
+    Args:
+        params: a module (state is then kept by parameter name), parameters, ``named_parameters()``, or group dicts.
+        rule: a `Rule`, or what builds one from group options (see `create` and the torch-like classes).
+        lr: learning rate, a float or a 0-d tensor, in [0, inf).
+        maximize: climb instead of descend.
+        compile: True compiles a kernel for every eligible tensor (an error if none can be built); False never does; "auto"
+            compiles when a compiler is there and the parameters are many (`AUTO_FROM` elements), where the first call's
+            seconds pay. A function of sizes and what is installed, never of timing.
+
+    Raises:
+        ValueError: for an empty parameter list, a parameter given twice, or a value out of its range.
+        TypeError: for a misspelt group key.
+    """
+
+    skipped: int
+
+    def __init__(
+        self,
+        params: Params,
+        rule: Rule | Builder,
+        lr: float | Tensor = 1e-3,
+        *,
+        maximize: bool = False,
+        compile: Compile = "auto",  # noqa: A002 - torch's word
+    ) -> None:
+        self._builder: Builder = _Fixed(rule) if isinstance(rule, Rule) else rule
+        self._compile: Compile = compile
+        self.skipped = 0
+        self._reset()
+        options = self._builder.options
+        self._check_lr(lr)
+        defaults = {"lr": lr, **options, "maximize": maximize}
+        super().__init__(_listed(params, self._builder.name), defaults)
+
+    def _reset(self) -> None:
+        """Forget everything that can be derived again."""
+        self._plans: dict[int, _Plan] = {}
+        self._lanes: dict[Tensor, Lane] = {}
+
+    # ---- groups ------------------------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; missing options take the optimizer's defaults.
+
+        Args:
+            param_group: "params" and any of the options; other keys are kept unless they look like a misspelt option.
+
+        Raises:
+            TypeError: for a key that looks like a misspelt option.
+            ValueError: for a parameter given twice, a sharded parameter, or a value out of its range.
+        """
+        known = {*self.defaults, *_OURS}
+        for key in param_group:
+            if key not in known and "did you mean" in (hint := did_you_mean(key, known)):
+                raise TypeError(f"{self._builder.name}: no group option {key!r}{hint}")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "optimizer contains a parameter group with duplicate", UserWarning)
+            try:
+                super().add_param_group(param_group)
+            except UserWarning:
+                raise ValueError(f"{self._builder.name}: a parameter is given twice in one group; pass each one once") from None
+        group = self.param_groups[-1]
+        try:
+            self._check_lr(group["lr"])
+            self._build(group)
+            for name, p in self._named(group):
+                if "torch.distributed.tensor" in sys.modules and isinstance(p, sys.modules["torch.distributed.tensor"].DTensor):
+                    raise ValueError(f"{self._builder.name}: {name} is a DTensor; sharded parameters are not offered yet")
+        except Exception:
+            self.param_groups.pop()
+            raise
+        group.setdefault("peak_lr", float(group["lr"]))
+
+    def _check_lr(self, lr: Any) -> None:
+        check(self._builder.name, {"lr": NonNegative}, {"lr": lr})
+
+    def _build(self, group: Mapping[str, Any]) -> Rule:
+        rule = self._builder.build({name: _plain(group[name]) for name in self._builder.options})
+        if not group["maximize"]:
+            return rule
+        return rule.climbing()
+
+    def _plan(self, index: int) -> _Plan:
+        """The plan of a group, made again when one of its options was written."""
+        group = self.param_groups[index]
+        values = tuple(_plain(group[name]) for name in (*self._builder.options, "maximize"))
+        plan = self._plans.get(index)
+        if plan is None or plan.values != values:
+            rule = self._build(group)
+            total = sum(p.numel() for g in self.param_groups for p in g["params"])
+            plan = self._plans[index] = _Plan(rule, values, Runner(rule, self._compile, total))
+        return plan
+
+    def rule(self, group: int = 0) -> Rule:
+        """Return the rule that a group follows now."""
+        return self._plan(group).rule
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What a step needs beside gradients: "loss" asks for ``step(loss=...)``, "closure" for ``step(closure)``."""
+        return frozenset[Need]().union(*(self._plan(i).rule.needs for i in range(len(self.param_groups))))
+
+    @staticmethod
+    def _named(group: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+        names = group.get("param_names") or [f"parameter {i}" for i in range(len(group["params"]))]
+        return zip(names, group["params"], strict=True)
+
+    # ---- the step ----------------------------------------------------------------------------------------------------------
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Advance every parameter that has a gradient by one step of its rule.
+
+        When a measure over all gradients (such as a clip's norm) is not finite, nothing changes: `skipped` counts it and a
+        warning says so once.
+
+        Args:
+            closure: evaluates the model again and returns the loss.
+
+        Returns:
+            The closure's value, or None.
+
+        Raises:
+            ValueError: for a sparse gradient or a learning rate out of its range; nothing was changed then.
+        """
+        value = None
+        if closure is not None:
+            with torch.enable_grad():
+                value = closure()
+        jobs = list(self._jobs())
+        totals = self._totals(jobs)
+        if all(bool(torch.isfinite(total)) for settled in totals.values() for total in settled):
+            for job, numbers in self._numbered(jobs, totals):
+                self._advance(job, numbers)
+        else:
+            self._skip()
+        return value
+
+    def _jobs(self) -> Iterator[_Job]:
+        for index, group in enumerate(self.param_groups):
+            plan = self._plan(index)
+            self._check_lr(group["lr"])
+            for position, p in enumerate(group["params"]):
+                g = p.grad
+                if g is None:
+                    continue
+                if g.layout is not torch.strided:
+                    name = list(self._named(group))[position][0]
+                    raise ValueError(f"{self._builder.name}: the gradient of {name} is sparse; make it dense (sparse=False)")
+                yield _Job(p, g, self._state(p, plan.rule), plan, index)
+
+    def _state(self, p: Tensor, rule: Rule) -> dict[str, Any]:
+        """The state of a parameter, with every slot that the rule keeps (a rule may have gained one)."""
+        state = self.state[p]
+        if "step" not in state:
+            state["step"] = 0
+        if not all(key in state for key in (*rule.slots, *rule.memory)):
+            for key, value in {**rule.memory, **rule.init(p, state_dtype(p))}.items():
+                state.setdefault(key, value)
+        return state
+
+    def _numbered(self, jobs: Sequence[_Job], totals: Mapping[int, Sequence[Tensor]]) -> Iterator[tuple[_Job, Numbers]]:
+        """Each job with the numbers of its tick; tensors of one group at one step share them."""
+        shared: dict[tuple[Any, ...], Numbers] = {}
+        for job in jobs:
+            rule, group = job.plan.rule, self.param_groups[job.group]
+            memory = {key: job.state[key] for key in rule.memory}
+            key = (job.group, job.state["step"], *memory.values())
+            if key not in shared:
+                tick = rule.tick(job.state["step"] + 1, float(group["lr"]), float(group["peak_lr"]), memory)
+                shared[key] = Numbers(rule, tick, totals[job.group])
+            yield job, shared[key]
+
+    def _totals(self, jobs: Sequence[_Job]) -> dict[int, list[Tensor]]:
+        """Measure, reduce over all tensors, and settle, one measure after the other; by group.
+
+        Groups whose rules measure the same thing share one total: a global norm is global over groups.
+        """
+        totals: dict[int, list[Tensor]] = {job.group: [] for job in jobs}
+        for depth in range(max((len(job.plan.rule.measures) for job in jobs), default=0)):
+            sums: dict[str, Tensor] = {}
+            asking = [job for job in jobs if len(job.plan.rule.measures) > depth]
+            for job, numbers in self._numbered(asking, totals):
+                index, piece = job.plan.rule.measures[depth]
+                dtype = compute_dtype(job.p)
+                p, g = real(job.p).to(dtype), real(job.g).to(dtype)
+                part = job.plan.rule.measure(index, p, g, numbers.bound())
+                key = repr(piece.structure())
+                join = torch.maximum if piece.reduction == "max" else torch.add
+                sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part
+            for group in {job.group for job in asking}:
+                _, piece = self._plan(group).rule.measures[depth]
+                totals[group].append(piece.settle(sums[repr(piece.structure())]))
+        return totals
+
+    def _advance(self, job: _Job, numbers: Numbers) -> None:
+        lane = self._lanes.get(job.p)
+        if lane is None or not lane.fits(job.p, job.state, job.plan.runner):
+            lane = self._lanes[job.p] = Lane(job.p, job.state, job.plan.runner)
+        lane.run(job.g, numbers)
+        job.state["step"] += 1
+        if job.plan.rule.memory:
+            job.state.update(job.plan.rule.remember(numbers.tick))
+
+    def _skip(self) -> None:
+        if not self.skipped:
+            warnings.warn(
+                f"{self._builder.name}: a measure over the gradients (such as their norm) is not finite; the step was skipped "
+                "and nothing changed. Later skips are counted in optimizer.skipped",
+                stacklevel=4,
+            )
+        self.skipped += 1
+
+    # ---- state -------------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a snapshot in torch's format: tensors are copies, so that stepping on does not change it.
+
+        Per parameter: ``step`` (int) and the rule's slots under torch's names; a torch optimizer of the same rule loads it.
+        """
+        live = super().state_dict()
+        live["state"] = {
+            key: {name: x.clone() if isinstance(x, Tensor) else x for name, x in entry.items()}
+            for key, entry in live["state"].items()
+        }
+        return live
+
+    @torch._disable_dynamo
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
+        """Load a snapshot of this rule, ours or torch's; everything is checked before anything is written, and copied.
+
+        Args:
+            state_dict: what `state_dict` returned, here or in ``torch.optim``.
+            strict: refuse names that are missing or unexpected; False keeps the missing ones as they are.
+
+        Raises:
+            ValueError: for groups, names, slots or shapes that do not fit; the message names the parameter. Nothing changed.
+        """
+        state_dict = {**state_dict}
+        for pre in self._optimizer_load_state_dict_pre_hooks.values():
+            replaced = pre(self, state_dict)
+            state_dict = state_dict if replaced is None else replaced
+        groups = [self._merged(theirs, ours) for theirs, ours in group_pairs(state_dict["param_groups"], self.param_groups)]
+        entries = saved_of(state_dict["state"], state_dict["param_groups"], groups, strict)
+        loaded: dict[Tensor, dict[str, Any]] = {}
+        for group in groups:
+            self._check_lr(group["lr"])
+            rule = self._build(group)
+            for name, p in self._named(group):
+                if p in entries:
+                    loaded[p] = adopt(entries[p], p, rule, name)
+        for p, state in loaded.items():
+            self.state.pop(p, None)
+            if state:
+                self.state[p] = state
+        for ours, merged in zip(self.param_groups, groups, strict=True):
+            ours.update(merged)
+        self._reset()
+        for post in self._optimizer_load_state_dict_post_hooks.values():
+            post(self)
+
+    def _merged(self, theirs: Mapping[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+        """Our group with the saved options; what only tells torch how to run is left out."""
+        dropped = _TORCH_ONLY - set(self.defaults) | {"params", "param_names"}
+        taken = {key: _copied(value) for key, value in theirs.items() if key not in dropped}
+        if isinstance(ours["lr"], Tensor):
+            taken["lr"] = torch.full_like(ours["lr"], float(taken.get("lr", ours["lr"])))
+        return {**ours, **taken}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_builder": self._builder, "_compile": self._compile, "skipped": self.skipped}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._reset()
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            shown = {key: value for key, value in group.items() if key not in {"params", "param_names"}}
+            count = sum(p.numel() for p in group["params"])
+            lines += [f"group {i}: {len(group['params'])} tensors, {count:,} parameters"]
+            lines += [f"    {key}: {value}" for key, value in shown.items()]
+            lines += [f"    {line}" for line in str(self.rule(i)).splitlines()]
+        return "\n".join([*lines, ")"])
+
+
+def _listed(params: Params, owner: str) -> list[Any]:
+    """The parameters as torch's Optimizer takes them; a module gives its trainable ones by name."""
+    if isinstance(params, nn.Module):
+        params = [(name, p) for name, p in params.named_parameters() if p.requires_grad]
+        if not params:
+            raise ValueError(f"{owner}: the module has no trainable parameters")
+        return params
+    if isinstance(params, (Tensor, Mapping)):
+        raise TypeError(f"{owner}: params must be a module, or an iterable of parameters or groups, got {type(params).__name__}")
+    found = list(params)
+    if not found:
+        raise ValueError(f"{owner}: the parameter list is empty (a generator that was already used up?)")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """An option as a plain value: a 0-d tensor as its number, a list (from JSON) as a tuple."""
+    if isinstance(value, Tensor):
+        return value.item()
+    return tuple(_plain(x) for x in value) if isinstance(value, (list, tuple)) else value
+
+
+def _copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value

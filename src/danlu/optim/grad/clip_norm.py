@@ -1,0 +1,55 @@
+"""Clipping of the whole gradient by its global norm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from danlu.optim.catalog import piece
+from danlu.optim.piece import Context, GradPiece, Measured, Scalars
+from danlu.ranges import Interval, NonNegative, Positive, Structural
+
+__all__ = ["ClipNorm", "NormOrder"]
+
+NormOrder = Annotated[float, Interval(1.0, math.inf), Structural()]
+
+
+@piece(source="Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063; the formula of source 000")
+@dataclass(frozen=True)
+class ClipNorm(GradPiece, Measured):
+    """g ← g·n/max(‖g‖ₚ, n), with the norm over all tensors of the optimizer: ‖g‖ₚ = (Σ|gᵢ|ᵖ)^(1/p).
+
+    The direction is kept; the norm after it is at most n. Parameters without a gradient are left out. No state.
+
+    Args:
+        max_norm: the bound n, in the unit of g.
+        order: p in [1, inf]; inf is the largest magnitude.
+        eps: added to the norm in the quotient. 0 is source 000's (and optax's) formula; 1e-6 is
+            ``torch.nn.utils.clip_grad_norm_``'s, which also clips just below the bound.
+    """
+
+    max_norm: Positive
+    order: NormOrder = 2.0
+    eps: NonNegative = 0.0
+
+    @property
+    def reduction(self) -> str:
+        """How the shares of the tensors are joined."""
+        return "max" if math.isinf(self.order) else "sum"
+
+    def measure(self, g: Tensor, c: Context) -> Tensor:
+        """Return Σ|g|ᵖ of one tensor, or max|g|."""
+        norm = torch.linalg.vector_norm(g, self.order).double()
+        return norm if math.isinf(self.order) else norm**self.order
+
+    def settle(self, total: Tensor) -> Tensor:
+        """Return the coefficient min(1, n/(‖g‖ₚ + eps))."""
+        norm = total if math.isinf(self.order) else total ** (1.0 / self.order)
+        return (self.max_norm / (norm + self.eps)).clamp_max(1.0)
+
+    def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
+        return g * h["total"]

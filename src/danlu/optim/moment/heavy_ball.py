@@ -1,0 +1,46 @@
+"""Polyak's momentum buffer, plain, damped, and read as Nesterov does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from danlu.optim.catalog import piece
+from danlu.optim.piece import Moment, Reading, Scalars, Tick
+from danlu.ranges import Beta, Fraction
+
+__all__ = ["HeavyBall"]
+
+
+@piece(source="Polyak 1964; Sutskever et al. 2013; torch.optim.SGD")
+@dataclass(frozen=True)
+class HeavyBall(Moment):
+    """b ← μ·b + (1 − d)·g with b₁ = g, read as b, or with Nesterov as g + μ·b.
+
+    Nesterov's form is source 000's look-ahead written in the point y = θ + α·v where the gradient is taken: the parameter that
+    is trained is y. With the lr inside the buffer (a rule's `after_lr`) the identity holds under every schedule; with the lr
+    outside, for a constant lr. In the steady state the step is 1/(1 − μ) times the gradient's. 4 bytes per parameter.
+
+    Args:
+        momentum: μ.
+        dampening: d; torch's convention leaves the first buffer undamped.
+        nesterov: read one step ahead.
+    """
+
+    momentum: Beta
+    dampening: Fraction = 0.0
+    nesterov: bool = False
+
+    def scalars(self, tick: Tick) -> Mapping[str, float]:
+        """The weights of the old buffer and of g."""
+        return {"keep": self.momentum, "new": 1.0 if tick.t == 1 else 1.0 - self.dampening}
+
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+        """Return μ·b + (1 − d)·g."""
+        return {name: old[name] * h["keep"] + g * h["new"]}
+
+    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+        """Return the buffer, or g + μ·b."""
+        return Reading(g + new[name] * h["keep"] if self.nesterov else new[name])

@@ -1,0 +1,116 @@
+"""One compiled kernel per rule structure, dtypes and device: a 1-D tensor of any length, in place, on its own storage.
+
+The rule is traced once with its numbers as elements of a vector h, so a changing lr, beta or step never recompiles, and a
+kernel knows nothing of the model: inductor's disk cache serves every later run. The compiled graph is captured from inside
+`torch.compile` and called without guards; the engine guarantees what the guards would check (1-D, dense, right dtypes).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import types
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from danlu.optim.rule import Rule
+
+__all__ = ["PARALLEL_FROM", "Kernel", "compiler_for", "kernel"]
+
+PARALLEL_FROM = 32_768  # elements; below, waking the second thread costs more than it saves
+_EXAMPLE = 1 << 18  # never 0 or 1: those sizes specialise
+
+Kernel = Callable[[int, Sequence[Tensor]], None]
+_BUILT: dict[tuple[Any, ...], Kernel] = {}
+_serial = itertools.count()
+
+
+@cache
+def compiler_for(device_type: str) -> str | None:
+    """The compiler that would build kernels for a device type, or None: a C++ compiler for cpu, Triton for cuda."""
+    if device_type == "cpu":
+        names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
+        return next((name for name in names if name and shutil.which(name)), None)
+    if device_type == "cuda":
+        from torch.utils._triton import has_triton
+
+        return "triton" if has_triton() else None
+    return None
+
+
+def kernel(rule: Rule, tensors: Sequence[Tensor], parallel: bool) -> Kernel:
+    """Return the kernel that advances 1-D tensors (p, g, planes…) by one step of `rule`; built at the first request.
+
+    Args:
+        rule: any rule of element scope; only its structure matters.
+        tensors: p, g and the planes in state order, as examples of dtype and device.
+        parallel: with threads (cpu only).
+
+    Returns:
+        A callable ``run(n, (p, g, *planes, h))`` that writes p and the planes.
+    """
+    device = tensors[0].device
+    keys = tuple(rule.init(torch.empty(1, device="meta"), torch.float32))
+    dtypes = tuple(t.dtype for t in tensors)
+    key = (repr(rule.structure), keys, dtypes, device.type, parallel)
+    if key not in _BUILT:
+        _BUILT[key] = _build(rule.structure, rule, keys, dtypes, device, parallel)
+    return _BUILT[key]
+
+
+def _build(
+    structure: Rule, rule: Rule, keys: Sequence[str], dtypes: Sequence[torch.dtype], device: torch.device, parallel: bool
+) -> Kernel:
+    layout = rule.layout
+    compute = torch.float64 if dtypes[0] == torch.float64 else torch.float32
+
+    def law(*args: Tensor) -> None:
+        p, g, *planes, h = args
+        new_p, new = structure.step(
+            p.to(compute), g.to(compute), dict(zip(keys, planes, strict=True)), structure.bind(h.unbind(), layout)
+        )
+        p.copy_(new_p)
+        for key, plane in zip(keys, planes, strict=True):
+            plane.copy_(new[key])
+
+    examples = [torch.ones(_EXAMPLE, dtype=dtype, device=device) for dtype in dtypes]
+    examples.append(torch.ones(len(layout), dtype=compute, device=device))
+    captured = _capture(law, examples, threads=-1 if parallel else 1)
+    inputs, compiled = captured
+
+    def run(n: int, args: Sequence[Tensor]) -> None:
+        compiled(*[n if i is None else args[i] for i in inputs])
+
+    return run
+
+
+def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int) -> tuple[list[int | None], Callable[..., Any]]:
+    """Compile `law` for a dynamic length; return which argument each graph input is (None: the length) and the graph."""
+    from torch._inductor.compile_fx import compile_fx
+
+    inputs: list[int | None] = []
+    compiled: list[Callable[..., Any]] = []
+
+    def backend(graph: torch.fx.GraphModule, example_inputs: list[Any]) -> Callable[..., Any]:
+        for node in graph.graph.find_nodes(op="placeholder"):
+            example = node.meta["example_value"]
+            source = node.meta["grapharg"].source.name if isinstance(example, Tensor) else None
+            inputs.append(None if source is None else int(source.removeprefix("L['args'][").removesuffix("]")))
+        compiled.append(compile_fx(graph, example_inputs, config_patches={"cpp.threads": threads}))
+        return compiled[0]
+
+    for example in examples[:-1]:
+        torch._dynamo.maybe_mark_dynamic(example, 0)
+    # A code object of its own: kernels must not share dynamo's cache, which would count them as recompilations of one function.
+    own = types.FunctionType(
+        law.__code__.replace(co_name=f"danlu_kernel_{next(_serial)}"), law.__globals__, closure=law.__closure__
+    )
+    with torch.no_grad():
+        torch.compile(own, dynamic=True, fullgraph=True, backend=backend)(*examples)
+    return inputs, compiled[0]
+

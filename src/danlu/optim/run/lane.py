@@ -1,0 +1,107 @@
+"""One tensor's way through a rule: the compiled kernel where it fits, eager everywhere else."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from danlu.optim.rule import Rule
+from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, compiler_for, kernel
+from danlu.optim.run.numbers import Numbers
+from danlu.optim.run.views import compute_dtype, flat, real, same_layout
+
+__all__ = ["AUTO_FROM", "Lane", "Runner"]
+
+AUTO_FROM = 1 << 22  # parameters: from here a kernel's first 2 to 20 s are earned back within a thousand steps
+
+
+class Runner:
+    """How one rule runs: whether its tensors take the kernel, decided by sizes and what is installed.
+
+    Args:
+        rule: the rule.
+        compile: the optimizer's choice.
+        total: number of parameters of the whole optimizer.
+    """
+
+    def __init__(self, rule: Rule, compile: bool | Literal["auto"], total: int) -> None:  # noqa: A002 - torch's word
+        self.rule = rule
+        self.structure = rule.structure
+        self.key = repr(rule.structure)
+        self._required = compile is True
+        self._wanted = rule.scope == "element" and (compile is True or (compile == "auto" and total >= AUTO_FROM))
+
+    def kernel_for(self, p: Tensor, planes: list[Tensor]) -> Kernel | None:
+        """Return the kernel for a flat parameter and its flat planes, or None to run eagerly.
+
+        Raises:
+            RuntimeError: if compilation was asked for and there is no compiler.
+        """
+        if not self._wanted or not p.numel():
+            return None
+        if compiler_for(p.device.type) is None:
+            if self._required:
+                raise RuntimeError(f"compile=True: no compiler for {p.device.type} (a C++ compiler or Triton); use compile='auto'")
+            return None
+        try:
+            return kernel(self.rule, [p, p, *planes], parallel=p.numel() >= PARALLEL_FROM)
+        except Exception as error:
+            if self._required:
+                raise
+            self._wanted = False
+            warnings.warn(f"no kernel could be built ({type(error).__name__}: {error}); the optimizer runs eagerly", stacklevel=2)
+            return None
+
+
+class Lane:
+    """A parameter with its state tensors as the kernel or the eager rule takes them; valid while their storages stay.
+
+    Args:
+        p: the parameter.
+        state: its state; only the rule's slots are used.
+        runner: how the rule runs.
+    """
+
+    __slots__ = ("_dtype", "_flat", "_keys", "_kernel", "_n", "_planes", "_pointer", "_runner", "_seen", "p")
+
+    def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
+        self.p = p
+        self._runner = runner
+        self._keys = [key for key, value in state.items() if isinstance(value, Tensor) and key.split(".")[0] in runner.rule.slots]
+        self._seen = [state[key] for key in self._keys]
+        self._pointer = p.data_ptr()
+        self._dtype = compute_dtype(p)
+        self._n = real(p.detach()).numel()
+        self._flat = flat(real(p.detach()))
+        self._planes = [flat(real(t)) for t in self._seen]
+        self._kernel: Kernel | None = None
+        if self._flat is not None and all(t is not None and t.numel() == self._n for t in self._planes):
+            self._kernel = runner.kernel_for(self._flat, self._planes)  # type: ignore[arg-type]
+
+    def fits(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> bool:
+        """Whether the lane still describes this parameter, this state and this structure."""
+        if runner is not self._runner and runner.key != self._runner.key:
+            return False
+        same = p.data_ptr() == self._pointer and p.numel() == self.p.numel()
+        return same and all(state.get(key) is t for key, t in zip(self._keys, self._seen, strict=True))
+
+    def run(self, g: Tensor, numbers: Numbers) -> None:
+        """Advance the parameter and its state by one step."""
+        if self._kernel is None:
+            self._eager(g, numbers)
+        else:
+            g_flat = flat(real(same_layout(g, self.p)))
+            self._kernel(self._n, [self._flat, g_flat, *self._planes, numbers.packed(self._dtype, self.p.device)])
+            torch.autograd.graph.increment_version(self.p)
+
+    def _eager(self, g: Tensor, numbers: Numbers) -> None:
+        p = real(self.p)
+        planes = {key: real(t) for key, t in zip(self._keys, self._seen, strict=True)}
+        new_p, new = self._runner.structure.step(p.to(self._dtype), real(g).to(self._dtype), planes, numbers.bound())
+        p.copy_(new_p)
+        for key, plane in planes.items():
+            plane.copy_(new[key])
