@@ -16,7 +16,18 @@ from danlu.registry import Registry, did_you_mean
 if TYPE_CHECKING:
     from danlu.optim.rule import Rule
 
-__all__ = ["PIECES", "PRESETS", "PieceInfo", "Preset", "find_piece", "find_preset", "piece", "pieces", "preset", "presets"]
+__all__ = [
+    "PIECES",
+    "PRESETS",
+    "PieceInfo",
+    "Preset",
+    "find_piece",
+    "find_preset",
+    "piece",
+    "pieces",
+    "preset",
+    "presets",
+]
 
 P = ParamSpec("P")
 PieceClass = TypeVar("PieceClass", bound=type[Piece])
@@ -105,7 +116,7 @@ class Preset(Generic[P]):
         check(self.name, self._hints, bound.arguments)
         return self.build(*args, **kwargs)
 
-    def __reduce__(self) -> tuple[Callable[[str], Preset[Any]], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[str], Preset[...]], tuple[str]]:
         return find_preset, (self.name,)  # pickled and copied by name: the function behind it is not importable
 
     @property
@@ -124,7 +135,7 @@ class Preset(Generic[P]):
         return hints(self.build)
 
 
-PRESETS: Registry[Preset[Any]] = Registry("optimizer")
+PRESETS: Registry[Preset[...]] = Registry("optimizer")
 
 
 def preset(*, lr: float, source: str) -> Callable[[Callable[P, Rule]], Preset[P]]:
@@ -147,7 +158,7 @@ def preset(*, lr: float, source: str) -> Callable[[Callable[P, Rule]], Preset[P]
     return add
 
 
-def find_preset(name: str) -> Preset[Any]:
+def find_preset(name: str) -> Preset[...]:
     """Return the preset `name`; an unknown name raises UnknownNameError with the nearest ones."""
     return PRESETS.get(name)
 

@@ -39,8 +39,8 @@ def create(
         maximize: climb instead of descend.
         compile: see `Optimizer`.
         **options: the preset's arguments (``weight_decay=0.1``), and slots of the rule that replace the preset's own
-            (``direction="sign"``, ``grad=[{"name": "clip_norm", "max_norm": 1.0}]``, ``decay=decay.Constant(1e-4)``): a piece, its
-            name, a table with its name and options, or a list of these.
+            (``direction="sign"``, ``grad=[{"name": "clip_norm", "max_norm": 1.0}]``, ``decay=decay.Constant(1e-4)``): a piece,
+            its name, a table with its name and options, or a list of these.
 
     Returns:
         The optimizer; its groups hold the preset's arguments.

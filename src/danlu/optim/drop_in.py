@@ -37,12 +37,12 @@ class DropIn(Optimizer):
         ValueError: for a value out of its range.
     """
 
-    preset: ClassVar[Preset[Any]]
+    preset: ClassVar[Preset[...]]
 
-    def __init_subclass__(cls, preset: Preset[Any], **kwargs: Any) -> None:
+    def __init_subclass__(cls, preset: Preset[...], **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.preset = preset
-        own = [p for p in inspect.signature(preset.build).parameters.values()]
+        own = list(inspect.signature(preset.build).parameters.values())
         base = inspect.signature(DropIn.__init__).parameters
         head = [base["self"], base["params"], base["lr"].replace(default=preset.lr)]
         tail = [base[name] for name in ("maximize", "foreach", "fused", "capturable", "differentiable", "compile")]

@@ -71,8 +71,9 @@ class _Job:
 
     __slots__ = ("g", "group", "p", "plan", "state")
 
-    def __init__(self, p: Tensor, g: Tensor, state: dict[str, Any], plan: _Plan, group: int) -> None:
-        self.p, self.g, self.state, self.plan, self.group = p, g, state, plan, group
+    def __init__(self, p: Tensor, g: Tensor, plan: _Plan, group: int) -> None:
+        self.p, self.g, self.plan, self.group = p, g, plan, group
+        self.state: dict[str, Any] = {}
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -147,13 +148,17 @@ class Optimizer(torch.optim.Optimizer):
         try:
             self._check_lr(group["lr"])
             self._build(group)
-            for name, p in self._named(group):
-                if "torch.distributed.tensor" in sys.modules and isinstance(p, sys.modules["torch.distributed.tensor"].DTensor):
-                    raise ValueError(f"{self._builder.name}: {name} is a DTensor; sharded parameters are not offered yet")
+            self._refuse_sharded(group)
         except Exception:
             self.param_groups.pop()
             raise
         group.setdefault("peak_lr", float(group["lr"]))
+
+    def _refuse_sharded(self, group: Mapping[str, Any]) -> None:
+        distributed = sys.modules.get("torch.distributed.tensor")  # not imported: then there is no DTensor
+        for name, p in self._named(group):
+            if distributed is not None and isinstance(p, distributed.DTensor):
+                raise ValueError(f"{self._builder.name}: {name} is a DTensor; sharded parameters are not offered yet")
 
     def _check_lr(self, lr: Any) -> None:
         check(self._builder.name, {"lr": NonNegative}, {"lr": lr})
@@ -216,7 +221,9 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 value = closure()
-        jobs = list(self._jobs())
+        jobs = list(self._jobs())  # every refusal happens here, before any state exists
+        for job in jobs:
+            job.state = self._state(job.p, job.plan.rule)
         totals = self._totals(jobs)
         if all(bool(torch.isfinite(total)) for settled in totals.values() for total in settled):
             for job, numbers in self._numbered(jobs, totals):
@@ -236,7 +243,7 @@ class Optimizer(torch.optim.Optimizer):
                 if g.layout is not torch.strided:
                     name = list(self._named(group))[position][0]
                     raise ValueError(f"{self._builder.name}: the gradient of {name} is sparse; make it dense (sparse=False)")
-                yield _Job(p, g, self._state(p, plan.rule), plan, index)
+                yield _Job(p, g, plan, index)
 
     def _state(self, p: Tensor, rule: Rule) -> dict[str, Any]:
         """The state of a parameter, with every slot that the rule keeps (a rule may have gained one)."""
@@ -264,6 +271,9 @@ class Optimizer(torch.optim.Optimizer):
         """Measure, reduce over all tensors, and settle, one measure after the other; by group.
 
         Groups whose rules measure the same thing share one total: a global norm is global over groups.
+
+        Returns:
+            Group index -> the settled totals of its rule's measures, in their order.
         """
         totals: dict[int, list[Tensor]] = {job.group: [] for job in jobs}
         for depth in range(max((len(job.plan.rule.measures) for job in jobs), default=0)):
@@ -382,7 +392,9 @@ def _listed(params: Params, owner: str) -> list[Any]:
             raise ValueError(f"{owner}: the module has no trainable parameters")
         return params
     if isinstance(params, (Tensor, Mapping)):
-        raise TypeError(f"{owner}: params must be a module, or an iterable of parameters or groups, got {type(params).__name__}")
+        raise TypeError(
+            f"{owner}: params must be a module, or an iterable of parameters or groups, got {type(params).__name__}"
+        )
     found = list(params)
     if not found:
         raise ValueError(f"{owner}: the parameter list is empty (a generator that was already used up?)")

@@ -46,7 +46,7 @@ def bytes_per_parameter(rule: Rule) -> float:
     return sum(t.numel() * t.element_size() for t in rule.init(like, torch.float32).values()) / like.numel()
 
 
-def _arguments(preset: Preset[Any]) -> list[str]:
+def _arguments(preset: Preset[...]) -> list[str]:
     rows = [("lr", "[0, inf)", preset.lr), *((n, _range(h), d) for n, (h, d) in preset.options.items())]
     wide = max(len(name) for name, _, _ in rows)
     return [f"{name:<{wide}} = {default!s:<14} {allowed}" for name, allowed, default in rows]

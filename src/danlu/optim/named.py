@@ -25,7 +25,7 @@ class Named:
         slots: pieces in place of the preset's own, as in ``Rule.but``.
     """
 
-    preset: Preset[Any]
+    preset: Preset[...]
     chosen: Mapping[str, Any] = field(default_factory=dict)
     slots: Mapping[str, Any] = field(default_factory=dict)
 

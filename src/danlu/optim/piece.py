@@ -24,13 +24,14 @@ from torch import Tensor
 from danlu.ranges import Interval, Structural, check, hints
 
 __all__ = [
-    "Codec", "Context", "Decay", "Direction", "GradPiece", "Measured", "Modify", "Moment", "Need", "Piece", "Rate", "Reading", "Scalar",
+    "Codec", "Context", "Decay", "Direction", "GradPiece", "Measured", "Modify", "Moment", "Need", "Piece", "Rate", "Reading", "Reduction", "Scalar",
     "Scalars", "Scope", "Signal", "Tick", "absolute", "gradient", "square",
 ]  # fmt: skip
 
 Scalar: TypeAlias = float | Tensor  # a host number when eager, an element of the packed vector h in a kernel
 Scalars: TypeAlias = Mapping[str, Scalar]
 Scope: TypeAlias = Literal["element", "tensor", "matrix", "model"]
+Reduction: TypeAlias = Literal["sum", "max"]
 Need: TypeAlias = Literal["grad", "loss", "closure"]
 
 
@@ -42,6 +43,7 @@ class Signal(Enum):
     ABSOLUTE = "absolute"
 
     def __call__(self, g: Tensor) -> Tensor:
+        """Return the signal of g."""
         if self is Signal.SQUARE:
             return g * g
         return g.abs() if self is Signal.ABSOLUTE else g
@@ -89,7 +91,7 @@ class Reading(NamedTuple):
         return self.raw.sqrt() * self.root_debias if self.of is Signal.SQUARE else self.hat
 
 
-class Piece(ABC):
+class Piece(ABC):  # noqa: B024 - a piece that needs none of the hooks is still no instance of Piece itself
     """One trick. A subclass is a final frozen dataclass whose annotations carry the ranges of its fields."""
 
     scope: ClassVar[Scope] = "element"
@@ -108,6 +110,12 @@ class Piece(ABC):
         """The new values of `memory` after this step."""
         return {}
 
+    def brief(self) -> str:
+        """The piece as one would write it: arguments that have their default are left out."""
+        shown = [(f, getattr(self, f.name)) for f in fields(self)]  # type: ignore[arg-type]
+        args = [f"{f.name}={x.brief() if isinstance(x, Piece) else repr(x)}" for f, x in shown if x != f.default]
+        return f"{type(self).__name__}({', '.join(args)})"
+
     def structure(self) -> Self:
         """A copy whose numeric fields are nan: what shapes the computation, without what enters it as a scalar."""
         copy = object.__new__(type(self))
@@ -125,14 +133,17 @@ class GradPiece(Piece):
         """Return the transformed gradient."""
 
 
-class Measured(ABC):
-    """Mixed into a piece that needs one small quantity of all tensors before it can act.
+class Measured(Piece):
+    """A piece that needs one small quantity of all tensors before it can act.
 
     The engine calls `measure` on every tensor, reduces over tensors and ranks, calls `settle` once, and hands the result to the
     law as ``h["total"]``.
     """
 
-    reduction: ClassVar[Literal["sum", "max"]] = "sum"
+    @property
+    def reduction(self) -> Reduction:
+        """How the shares of the tensors are joined."""
+        return "sum"
 
     @abstractmethod
     def measure(self, g: Tensor, c: Context) -> Tensor:
@@ -146,7 +157,10 @@ class Measured(ABC):
 class Moment(Piece):
     """A recursion over the steps: new state from old state and the signal, and how a direction reads it."""
 
-    of: Signal = gradient
+    @property
+    def signal(self) -> Signal:
+        """Which function of the gradient it holds, and so its unit."""
+        return gradient
 
     def slots(self, name: str) -> Mapping[str, float]:
         """The state slots of a moment called `name`, with their start values."""

@@ -12,8 +12,24 @@ import torch
 from torch import Tensor
 
 from danlu.optim.grad.negate import Negate
-from danlu.optim.piece import Codec, Context, Decay, Direction, GradPiece, Measured, Modify, Moment, Need, Piece, Rate
-from danlu.optim.piece import Scalar, Scalars, Scope, Tick
+from danlu.optim.piece import (
+    Codec,
+    Context,
+    Decay,
+    Direction,
+    GradPiece,
+    Measured,
+    Modify,
+    Moment,
+    Need,
+    Piece,
+    Rate,
+    Scalar,
+    Scalars,
+    Scope,
+    Signal,
+    Tick,
+)
 from danlu.optim.store.dense import Dense
 from danlu.registry import did_you_mean
 
@@ -67,7 +83,7 @@ class Rule:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, Piece) else tuple(value))
         object.__setattr__(self, "moments", dict(self.moments))
-        if self.direction.wants_scale and all(m.of.name == "GRADIENT" for m in self.moments.values()):
+        if self.direction.wants_scale and all(m.signal is Signal.GRADIENT for m in self.moments.values()):
             raise ValueError(
                 f"direction.{type(self.direction).__name__} needs a moment of g² or |g|; this rule has "
                 f"{', '.join(self.moments) or 'no moments'}: add moments={{'exp_avg_sq': moment.Ema(0.999, of=square)}}"
@@ -130,7 +146,7 @@ class Rule:
     @cached_property
     def needs(self) -> frozenset[Need]:
         """What a step needs beside the gradient."""
-        return frozenset({"grad"}).union(*(piece.needs for piece in self.pieces.values()))
+        return frozenset[Need]({"grad"}).union(*(piece.needs for piece in self.pieces.values()))
 
     @cached_property
     def scope(self) -> Scope:
@@ -245,8 +261,8 @@ class Rule:
 
     def __str__(self) -> str:
         """The composition, a line per piece: its place, the piece, its law."""
-        rows = [(path, repr(piece), _law(piece)) for path, piece in self.pieces.items()]
-        rows += [(f"store.{slot}", repr(codec), "") for slot, codec in self.codecs.items() if codec != Dense()]
+        rows = [(path, piece.brief(), _law(piece)) for path, piece in self.pieces.items()]
+        rows += [(f"store.{slot}", codec.brief(), "") for slot, codec in self.codecs.items() if codec != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
 

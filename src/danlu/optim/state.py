@@ -93,7 +93,9 @@ def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[st
             raise ValueError(f"load_state_dict: the state of {name} has no {key!r}, which this rule keeps{_has(entry)}")
     for key in entry:
         if key not in known:
-            raise ValueError(f"load_state_dict: the state of {name} has {key!r}, which this rule does not keep{did_you_mean(key, known)}")
+            raise ValueError(
+                f"load_state_dict: the state of {name} has {key!r}, which this rule does not keep{did_you_mean(key, known)}"
+            )
     state: dict[str, Any] = {"step": _step(entry, rule, name)}
     for key, first in rule.memory.items():
         state[key] = float(entry.get(key, first))
@@ -103,7 +105,11 @@ def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[st
             raise ValueError(
                 f"load_state_dict: {key!r} of {name} has shape {tuple(value.shape)}, the parameter's is {tuple(like.shape)}"
             )
-        state[key] = torch.empty_like(p, dtype=like.dtype).copy_(value) if like.shape == p.shape else value.to(p.device, like.dtype, copy=True)
+        state[key] = (
+            torch.empty_like(p, dtype=like.dtype).copy_(value)
+            if like.shape == p.shape
+            else value.to(p.device, like.dtype, copy=True)
+        )
     return state
 
 

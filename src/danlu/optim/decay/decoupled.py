@@ -51,7 +51,7 @@ class Decoupled(AbstractDecoupled):
 @piece(source="Loshchilov & Hutter 2017, arXiv:1711.05101, the paper's own form")
 @dataclass(frozen=True)
 class Scheduled(AbstractDecoupled):
-    """p ← (1 − λ·lr/lr_peak)·p: follows the schedule but not the size of lr. λ is about 1000 times smaller than for `Decoupled`.
+    """p ← (1 − λ·lr/lr_peak)·p: follows the schedule, not the size of lr. λ is about 1000 times smaller than for `Decoupled`.
 
     lr_peak is the group's ``peak_lr`` key: the lr at construction unless set.
     """

@@ -24,4 +24,5 @@ class Plain(Direction):
     num: str | None = None
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
+        """Return m̂."""
         return c.numerator(self.num).hat

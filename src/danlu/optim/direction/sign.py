@@ -24,4 +24,5 @@ class Sign(Direction):
     num: str | None = None
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
+        """Return sign(m)."""
         return c.numerator(self.num).raw.sign()

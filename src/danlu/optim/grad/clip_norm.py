@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Context, GradPiece, Measured, Scalars
+from danlu.optim.piece import Context, GradPiece, Measured, Reduction, Scalars
 from danlu.ranges import Interval, NonNegative, Positive, Structural
 
 __all__ = ["ClipNorm", "NormOrder"]
@@ -37,7 +37,7 @@ class ClipNorm(GradPiece, Measured):
     eps: NonNegative = 0.0
 
     @property
-    def reduction(self) -> str:
+    def reduction(self) -> Reduction:
         """How the shares of the tensors are joined."""
         return "max" if math.isinf(self.order) else "sum"
 
@@ -52,4 +52,5 @@ class ClipNorm(GradPiece, Measured):
         return (self.max_norm / (norm + self.eps)).clamp_max(1.0)
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return the gradient times the coefficient."""
         return g * h["total"]

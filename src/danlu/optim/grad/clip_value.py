@@ -44,4 +44,5 @@ class ClipValue(GradPiece):
         return {"upper": self.upper, "lower": self.lower}
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
-        return g.sign() * g.abs().clamp(h["lower"], h["upper"])
+        """Return the bounded gradient."""
+        return g.sign() * g.abs().clamp(h["lower"], h["upper"])  # pyrefly: ignore[no-matching-overload] - both or neither are tensors

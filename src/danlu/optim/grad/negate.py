@@ -18,4 +18,5 @@ class Negate(GradPiece):
     """g ← −g: the rule climbs instead of descending. First in the chain, so that weight decay still pulls to zero."""
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return −g."""
         return -g

@@ -47,4 +47,5 @@ class Rectify(Modify):
         return {"adapted": 0.0, "plain": 1.0 if self.unadapted else 0.0}
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return rₜ·u or m̂, as the weights say."""
         return u * h["adapted"] + c.numerator().hat * h["plain"]

@@ -42,4 +42,5 @@ class Smooth(Modify):
         return self.moment.remember(tick)
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return the moment's reading of u."""
         return c.run(self.name, self.moment, u, h).hat

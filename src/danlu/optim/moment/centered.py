@@ -32,7 +32,7 @@ class Centered(Moment):
     mean: str = "grad_avg"
 
     @property
-    def of(self) -> Signal:
+    def signal(self) -> Signal:
         """A variance has the unit of g²."""
         return square
 

@@ -44,6 +44,11 @@ class Ema(Moment):
     peek: Beta | None = None
     start: NonNegative = 0.0
 
+    @property
+    def signal(self) -> Signal:
+        """What was asked for."""
+        return self.of
+
     def slots(self, name: str) -> Mapping[str, float]:
         """One slot, from `start`."""
         return {name: self.start}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import math
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Moment, Reading, Scalars, Tick
+from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick
 from danlu.ranges import Beta, Interval
 
 __all__ = ["Lead", "MomentumDecay"]
@@ -37,6 +37,11 @@ class Lead(Moment):
     momentum_decay: MomentumDecay = 4e-3
 
     memory: ClassVar[Mapping[str, float]] = {"mu_product": 1.0}
+
+    @property
+    def signal(self) -> Signal:
+        """The unit of the average."""
+        return self.moment.signal
 
     def slots(self, name: str) -> Mapping[str, float]:
         """The average's slots."""

@@ -30,7 +30,7 @@ class MaxDecay(Moment):
     eps: NonNegative = 0.0
 
     @property
-    def of(self) -> Signal:
+    def signal(self) -> Signal:
         """The maximum has the unit of |g|."""
         return absolute
 

@@ -30,9 +30,9 @@ class Peak(Moment):
     moment: Moment
 
     @property
-    def of(self) -> Signal:
+    def signal(self) -> Signal:
         """The unit of the moment."""
-        return self.moment.of
+        return self.moment.signal
 
     def slots(self, name: str) -> Mapping[str, float]:
         """The moment's slots and the maximum."""

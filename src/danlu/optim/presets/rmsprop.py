@@ -24,12 +24,15 @@ def rmsprop(
     lr_inside: bool = False,
     initial_square_avg: NonNegative = 0.0,
 ) -> Rule:
-    """v ← αv + (1 − α)g²; u = g/(√v + ε); p ← p − lr·u, or with momentum b ← μb + u, p ← p − lr·b. No bias correction.
+    """V ← αv + (1 − α)g²; u = g/(√v + ε); p ← p − lr·u, or with momentum b ← μb + u, p ← p − lr·b. No bias correction.
 
     The defaults are torch's. ``eps_inside`` is g/√(v + ε) (source 000, Keras, optax); ``centered`` takes v − a²; ``lr_inside``
     puts lr·u into the buffer (TensorFlow, Keras, optax); ``initial_square_avg=1`` is TensorFlow's start. Source 000's RMSProp
     with Nesterov is ``momentum=α, nesterov=True, eps_inside=True, lr_inside=True``. The first step is up to lr/√(1 − α).
     4 bytes per parameter, + 4 with momentum, + 4 centered.
+
+    Raises:
+        ValueError: for ``nesterov`` or ``lr_inside`` without momentum.
     """
     if nesterov and momentum <= 0:
         raise ValueError(f"rmsprop: nesterov needs momentum in (0, 1), got {momentum!r}")

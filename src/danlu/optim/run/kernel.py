@@ -7,13 +7,11 @@ kernel knows nothing of the model: inductor's disk cache serves every later run.
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
-import types
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -27,7 +25,6 @@ _EXAMPLE = 1 << 18  # never 0 or 1: those sizes specialise
 
 Kernel = Callable[[int, Sequence[Tensor]], None]
 _BUILT: dict[tuple[Any, ...], Kernel] = {}
-_serial = itertools.count()
 
 
 @cache
@@ -64,24 +61,27 @@ def kernel(rule: Rule, tensors: Sequence[Tensor], parallel: bool) -> Kernel:
 
 
 def _build(
-    structure: Rule, rule: Rule, keys: Sequence[str], dtypes: Sequence[torch.dtype], device: torch.device, parallel: bool
+    structure: Rule,
+    rule: Rule,
+    keys: Sequence[str],
+    dtypes: Sequence[torch.dtype],
+    device: torch.device,
+    parallel: bool,
 ) -> Kernel:
     layout = rule.layout
     compute = torch.float64 if dtypes[0] == torch.float64 else torch.float32
 
     def law(*args: Tensor) -> None:
         p, g, *planes, h = args
-        new_p, new = structure.step(
-            p.to(compute), g.to(compute), dict(zip(keys, planes, strict=True)), structure.bind(h.unbind(), layout)
-        )
+        numbers = structure.bind(h.unbind(), layout)
+        new_p, new = structure.step(p.to(compute), g.to(compute), dict(zip(keys, planes, strict=True)), numbers)
         p.copy_(new_p)
         for key, plane in zip(keys, planes, strict=True):
             plane.copy_(new[key])
 
     examples = [torch.ones(_EXAMPLE, dtype=dtype, device=device) for dtype in dtypes]
     examples.append(torch.ones(len(layout), dtype=compute, device=device))
-    captured = _capture(law, examples, threads=-1 if parallel else 1)
-    inputs, compiled = captured
+    inputs, compiled = _capture(law, examples, threads=-1 if parallel else 1)
 
     def run(n: int, args: Sequence[Tensor]) -> None:
         compiled(*[n if i is None else args[i] for i in inputs])
@@ -90,27 +90,32 @@ def _build(
 
 
 def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int) -> tuple[list[int | None], Callable[..., Any]]:
-    """Compile `law` for a dynamic length; return which argument each graph input is (None: the length) and the graph."""
+    """Compile `law` for any length of its tensors.
+
+    Two traces: the first runs the rule's Python and leaves tensor operations only; the second makes the length a symbol.
+
+    Returns:
+        For each input of the compiled graph the argument it is (None: the length), and the graph.
+    """
     from torch._inductor.compile_fx import compile_fx
+    from torch.fx.experimental.proxy_tensor import make_fx
 
     inputs: list[int | None] = []
     compiled: list[Callable[..., Any]] = []
 
     def backend(graph: torch.fx.GraphModule, example_inputs: list[Any]) -> Callable[..., Any]:
         for node in graph.graph.find_nodes(op="placeholder"):
-            example = node.meta["example_value"]
-            source = node.meta["grapharg"].source.name if isinstance(example, Tensor) else None
-            inputs.append(None if source is None else int(source.removeprefix("L['args'][").removesuffix("]")))
-        compiled.append(compile_fx(graph, example_inputs, config_patches={"cpp.threads": threads}))
+            tensor = isinstance(node.meta["example_value"], Tensor)
+            inputs.append(order[node.meta["grapharg"].source.name] if tensor else None)
+        compiled.append(cast("Callable[..., Any]", compile_fx(graph, example_inputs, config_patches={"cpp.threads": threads})))
         return compiled[0]
 
-    for example in examples[:-1]:
-        torch._dynamo.maybe_mark_dynamic(example, 0)
-    # A code object of its own: kernels must not share dynamo's cache, which would count them as recompilations of one function.
-    own = types.FunctionType(
-        law.__code__.replace(co_name=f"danlu_kernel_{next(_serial)}"), law.__globals__, closure=law.__closure__
-    )
     with torch.no_grad():
-        torch.compile(own, dynamic=True, fullgraph=True, backend=backend)(*examples)
+        traced = make_fx(law)(*examples)
+        names = [node.target for node in traced.graph.find_nodes(op="placeholder")]
+        order = {f"L['{name}']": i for i, name in enumerate(names)}
+        for example in examples[:-1]:
+            torch._dynamo.maybe_mark_dynamic(example, 0)
+        # A generated module has a code object of its own, so kernels do not count as recompilations of one function.
+        torch.compile(traced, dynamic=True, fullgraph=True, backend=backend)(*examples)
     return inputs, compiled[0]
-

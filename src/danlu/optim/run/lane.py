@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
@@ -45,7 +44,9 @@ class Runner:
             return None
         if compiler_for(p.device.type) is None:
             if self._required:
-                raise RuntimeError(f"compile=True: no compiler for {p.device.type} (a C++ compiler or Triton); use compile='auto'")
+                raise RuntimeError(
+                    f"compile=True: no compiler for {p.device.type} (a C++ compiler or Triton); use compile='auto'"
+                )
             return None
         try:
             return kernel(self.rule, [p, p, *planes], parallel=p.numel() >= PARALLEL_FROM)
@@ -53,7 +54,9 @@ class Runner:
             if self._required:
                 raise
             self._wanted = False
-            warnings.warn(f"no kernel could be built ({type(error).__name__}: {error}); the optimizer runs eagerly", stacklevel=2)
+            warnings.warn(
+                f"no kernel could be built ({type(error).__name__}: {error}); the optimizer runs eagerly", stacklevel=2
+            )
             return None
 
 
@@ -66,37 +69,41 @@ class Lane:
         runner: how the rule runs.
     """
 
-    __slots__ = ("_dtype", "_flat", "_keys", "_kernel", "_n", "_planes", "_pointer", "_runner", "_seen", "p")
+    __slots__ = ("_dtype", "_flat", "_kernel", "_keys", "_n", "_pointer", "_runner", "_seen", "_stride", "p")
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
         self._runner = runner
-        self._keys = [key for key, value in state.items() if isinstance(value, Tensor) and key.split(".")[0] in runner.rule.slots]
+        self._keys = [key for key, x in state.items() if isinstance(x, Tensor) and key.split(".")[0] in runner.rule.slots]
         self._seen = [state[key] for key in self._keys]
-        self._pointer = p.data_ptr()
+        self._pointer, self._stride = p.data_ptr(), p.stride()
         self._dtype = compute_dtype(p)
         self._n = real(p.detach()).numel()
-        self._flat = flat(real(p.detach()))
-        self._planes = [flat(real(t)) for t in self._seen]
+        self._flat: list[Tensor] = []  # p and the planes as the kernel takes them
         self._kernel: Kernel | None = None
-        if self._flat is not None and all(t is not None and t.numel() == self._n for t in self._planes):
-            self._kernel = runner.kernel_for(self._flat, self._planes)  # type: ignore[arg-type]
+        # One flat order for all: a state tensor whose strides differ from the parameter's would pair the wrong elements.
+        views = [flat(real(t)) for t in (p.detach(), *self._seen) if t.stride() == self._stride]
+        dense = [view for view in views if view is not None]
+        if len(dense) == 1 + len(self._seen):
+            self._flat = dense
+            self._kernel = runner.kernel_for(dense[0], dense[1:])
 
     def fits(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> bool:
         """Whether the lane still describes this parameter, this state and this structure."""
         if runner is not self._runner and runner.key != self._runner.key:
             return False
-        same = p.data_ptr() == self._pointer and p.numel() == self.p.numel()
+        same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self.p.shape
         return same and all(state.get(key) is t for key, t in zip(self._keys, self._seen, strict=True))
 
     def run(self, g: Tensor, numbers: Numbers) -> None:
         """Advance the parameter and its state by one step."""
         if self._kernel is None:
             self._eager(g, numbers)
-        else:
-            g_flat = flat(real(same_layout(g, self.p)))
-            self._kernel(self._n, [self._flat, g_flat, *self._planes, numbers.packed(self._dtype, self.p.device)])
-            torch.autograd.graph.increment_version(self.p)
+            return
+        own = flat(real(same_layout(g, self.p)))
+        assert own is not None  # same_layout gave it the strides of a dense parameter
+        p, *planes = self._flat
+        self._kernel(self._n, [p, own, *planes, numbers.packed(self._dtype, p.device)])
 
     def _eager(self, g: Tensor, numbers: Numbers) -> None:
         p = real(self.p)
