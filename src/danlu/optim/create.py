@@ -53,12 +53,21 @@ def create(
     preset = find_preset(name)
     slots = {key: _slot(key, options.pop(key)) for key in list(options) if key in _SLOTS}
     named = Named(preset, options, slots)
-    full = named.build(named.options)
     for key, value in options.items():
-        without = {**named.options, key: preset.options[key][1]}
-        if value != preset.options[key][1] and named.build(without) == full and preset(**without) != preset(**named.options):
+        if slots and _is_void(named, key):
             raise ValueError(f"{name}: {key}={value!r} has no effect beside {', '.join(slots)}; give it to the piece instead")
     return Optimizer(params, named, preset.lr if lr is None else lr, maximize=maximize, compile=compile)
+
+
+def _is_void(named: Named, key: str) -> bool:
+    """Whether an argument would change the preset's rule, but not the rule with its replaced slots."""
+    preset, options = named.preset, named.options
+    without = {**options, key: preset.options[key][1]}
+    try:
+        plain = preset(**without)
+    except ValueError:  # another argument needs this one
+        return False
+    return plain != preset(**options) and plain.but(**named.slots) == named.build(options)
 
 
 def _slot(slot: str, value: Any) -> Any:

@@ -24,9 +24,28 @@ from torch import Tensor
 from danlu.ranges import Interval, Structural, check, hints
 
 __all__ = [
-    "Codec", "Context", "Decay", "Direction", "GradPiece", "Measured", "Modify", "Moment", "Need", "Piece", "Rate", "Reading", "Reduction", "Scalar",
-    "Scalars", "Scope", "Signal", "Tick", "absolute", "gradient", "square",
-]  # fmt: skip
+    "Codec",
+    "Context",
+    "Decay",
+    "Direction",
+    "GradPiece",
+    "Measured",
+    "Modify",
+    "Moment",
+    "Need",
+    "Piece",
+    "Rate",
+    "Reading",
+    "Reduction",
+    "Scalar",
+    "Scalars",
+    "Scope",
+    "Signal",
+    "Tick",
+    "absolute",
+    "gradient",
+    "square",
+]
 
 Scalar: TypeAlias = float | Tensor  # a host number when eager, an element of the packed vector h in a kernel
 Scalars: TypeAlias = Mapping[str, Scalar]

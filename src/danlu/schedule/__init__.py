@@ -1,0 +1,29 @@
+"""Schedules of the learning rate, or of any hyper-parameter, as pure functions of the update's number."""
+
+from danlu.schedule.duration import Duration, Unit
+from danlu.schedule.plot import png, text
+from danlu.schedule.registry import SCHEDULES, create, schedules
+from danlu.schedule.schedule import Per, Schedule, WarmupFrom
+from danlu.schedule.scheduled import Scheduled
+from danlu.schedule.shape import Constant, Cosine, Linear, Polynomial, Shape
+from danlu.schedule.torch_scheduler import torch_scheduler
+
+__all__ = [
+    "SCHEDULES",
+    "Constant",
+    "Cosine",
+    "Duration",
+    "Linear",
+    "Per",
+    "Polynomial",
+    "Schedule",
+    "Scheduled",
+    "Shape",
+    "Unit",
+    "WarmupFrom",
+    "create",
+    "png",
+    "schedules",
+    "text",
+    "torch_scheduler",
+]

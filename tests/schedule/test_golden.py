@@ -1,0 +1,114 @@
+"""Curves of other libraries, where they agree with the law, and the places where they do not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from danlu.schedule import Constant, Cosine, Linear, Polynomial, Schedule, Shape
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+LR, LR_MIN, T, W, S = 0.1, 0.001, 40, 5, 4
+FLOOR = LR_MIN / LR
+POWERS = (0.9, 1.0, 2.0)
+F64, F32 = 1e-15, 2e-8  # optax computes schedules in float32; the curves go from 0.1 to 0.001
+
+
+def golden(name: str, curve: str = "lr") -> np.ndarray:
+    with np.load(GOLDEN / f"B_sched_{name}.npz") as z:
+        hyper = json.loads(str(z["meta"]))["hyper"]
+        want = {"T": T, "lr": LR, "warmup": W, "steps_per_epoch": S}
+        assert {k: v for k, v in hyper.items() if k in want} == {k: v for k, v in want.items() if k in hyper}
+        return z[curve]
+
+
+def rates(schedule: Schedule, n: int) -> np.ndarray:
+    return np.array([LR * schedule.factor(k, T, S) for k in range(n)])
+
+
+DECAYS: list[tuple[str, Shape, float]] = [
+    ("cosine__timm", Cosine(FLOOR), F64),
+    ("cosine__optax", Cosine(FLOOR), F32),
+    ("linear__torch", Linear(FLOOR), F64),
+    ("linear__optax", Linear(FLOOR), F32),
+    *[(f"poly_min_p{p}__timm", Polynomial(p, FLOOR), F64) for p in POWERS],
+    *[(f"poly_min_p{p}__optax", Polynomial(p, FLOOR), F32) for p in POWERS],
+    *[(f"poly_p{p}__torch", Polynomial(p), F64) for p in POWERS],
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "atol"), DECAYS, ids=[row[0] for row in DECAYS])
+def test_decay_and_hold_after_the_end(name, shape, atol):
+    want = golden(name)
+    assert len(want) > T  # the hold is compared too
+    # torch's linear and polynomial forms are products of ratios over the steps, which adds their rounding
+    np.testing.assert_allclose(
+        rates(Schedule(shape), len(want)), want, rtol=0, atol=max(atol, 5e-15 * ("torch" in name))
+    )
+
+
+EPOCHS = [row for row in DECAYS if row[2] == F64]
+
+
+@pytest.mark.parametrize(("name", "shape", "atol"), EPOCHS, ids=[row[0] for row in EPOCHS])
+def test_staircase(name, shape, atol):
+    want = golden(name, "lr_epoch")
+    assert len(want) > T
+    np.testing.assert_allclose(rates(Schedule(shape, per="epoch"), len(want)), want, rtol=0, atol=max(atol, 5e-15))
+
+
+WARMUPS: list[tuple[str, Shape, float]] = [
+    ("constant_warmup__transformers", Constant(), F64),
+    ("warmup_linear__transformers", Linear(), F64),
+    ("warmup_cosine__optax", Cosine(FLOOR), F32),
+    *[(f"warmup_poly_p{p}__transformers", Polynomial(p, FLOOR), F64) for p in POWERS],
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "atol"), WARMUPS, ids=[row[0] for row in WARMUPS])
+def test_warmup_from_zero(name, shape, atol):
+    want = golden(name)
+    np.testing.assert_allclose(rates(Schedule(shape, W, "zero"), len(want)), want, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(("name", "floor"), [("cosine", 0.0), ("cosine_minlr", FLOOR)])
+def test_transformers_cosine_until_it_rises_again(name, floor):
+    want = golden(f"warmup_{name}__transformers")
+    got = rates(Schedule(Cosine(floor), W, "zero"), len(want))
+    np.testing.assert_allclose(got[: T + 1], want[: T + 1], rtol=0, atol=F64)
+    np.testing.assert_array_equal(got[T:], LR * floor)
+    assert want[-1] > want[T] + 0.004
+
+
+def test_torch_cosine_until_it_rises_again():
+    want = golden("cosine__torch")
+    got = rates(Schedule(Cosine(FLOOR)), len(want))
+    np.testing.assert_allclose(got[: T + 1], want[: T + 1], rtol=0, atol=5e-15)
+    np.testing.assert_array_equal(got[T:], LR_MIN)
+    assert want[-1] > want[T] + 0.003
+
+
+def test_torch_sequential_decay_after_its_other_ramp():
+    want = golden("warmup_cosine__torch_sequential")
+    np.testing.assert_allclose(rates(Schedule(Cosine(FLOOR), W), T + 1)[W:], want[W : T + 1], rtol=0, atol=5e-15)
+
+
+def test_timm_prefix_decay_after_its_other_ramp():
+    want = golden("warmup_cosine_prefix__timm")
+    np.testing.assert_allclose(rates(Schedule(Cosine(FLOOR), W), len(want))[W:], want[W:], rtol=0, atol=F64)
+
+
+def test_timm_prefix_staircase():
+    want, warm = golden("warmup_cosine_prefix__timm", "lr_epoch"), 2 * S  # 5 updates are two epochs of 4
+    got = rates(Schedule(Cosine(FLOOR), W, per="epoch"), len(want))
+    np.testing.assert_allclose(got[warm:], want[warm:], rtol=0, atol=F64)
+    np.testing.assert_array_equal(got[:warm], np.repeat([LR / 2, LR], S))
+
+
+def test_a_ratio_floor_keeps_the_proportion_of_two_groups_which_an_absolute_one_does_not():
+    want = golden("lr_groups__torch")  # base rates 0.1 and 0.01 with one eta_min of 0.001
+    factors = np.array([Schedule(Cosine(FLOOR)).factor(k, T) for k in range(T + 1)])
+    np.testing.assert_allclose(LR * factors, want[: T + 1, 0], rtol=0, atol=5e-15)
+    assert want[T, 1] == pytest.approx(want[T, 0])
+    assert 0.01 * factors[T] == pytest.approx(LR_MIN / 10, rel=1e-15)

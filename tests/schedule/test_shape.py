@@ -1,0 +1,75 @@
+"""The laws of the shapes, with lr_max and lr_min as the books write them."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from danlu.schedule import Constant, Cosine, Linear, Polynomial
+
+fractions = st.floats(0.0, 1.0)
+shapes = st.one_of(
+    st.just(Constant()),
+    st.builds(Linear, fractions),
+    st.builds(Cosine, fractions),
+    st.builds(Polynomial, st.floats(0.05, 20.0), fractions),
+)
+LR_MAX, LR_MIN, T = 3e-3, 7e-6, 37
+t = np.arange(T + 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "law"),
+    [
+        (Cosine(LR_MIN / LR_MAX), LR_MIN + (LR_MAX - LR_MIN) / 2 * (1 + np.cos(t / T * np.pi))),
+        (Linear(LR_MIN / LR_MAX), LR_MAX - t / T * (LR_MAX - LR_MIN)),
+        (Polynomial(0.9, LR_MIN / LR_MAX), LR_MIN + (LR_MAX - LR_MIN) * (1 - t / T) ** 0.9),
+        (Polynomial(3.0, LR_MIN / LR_MAX), LR_MIN + (LR_MAX - LR_MIN) * (1 - t / T) ** 3),
+        (Constant(), np.full(T + 1, LR_MAX)),
+    ],
+    ids=str,
+)
+def test_law_in_absolute_rates(shape, law):
+    np.testing.assert_allclose([LR_MAX * shape(k / T) for k in t], law, rtol=0, atol=1e-17)
+
+
+@given(shapes)
+def test_both_ends_are_exact_and_the_end_holds(shape):
+    end = getattr(shape, "floor", 1.0)
+    assert shape(0.0) == 1.0
+    assert shape(1.0) == shape(1.5) == shape(math.inf) == end
+
+
+@given(shapes, fractions, fractions)
+def test_falls_between_its_ends(shape, a, b):
+    a, b = sorted((a, b))
+    assert getattr(shape, "floor", 0.0) <= shape(b) <= shape(a) + 1e-15
+    assert shape(a) <= 1.0
+
+
+@given(fractions, fractions)
+def test_power_one_is_linear(floor, z):
+    assert Polynomial(1.0, floor)(z) == Linear(floor)(z)
+
+
+@pytest.mark.parametrize("z", [-1e-9, math.nan])
+@pytest.mark.parametrize("shape", [Constant(), Cosine(), Linear(), Polynomial()])
+def test_progress_below_zero(shape, z):
+    with pytest.raises(ValueError, match=r"progress z must be at least 0, got"):
+        shape(z)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Cosine(1.1), r"^cosine: floor must be in \[0, 1\], got 1\.1$"),
+        (lambda: Linear(-0.1), r"^linear: floor must be in \[0, 1\], got -0\.1$"),
+        (lambda: Polynomial(0.0), r"^polynomial: power must be in \(0, inf\), got 0\.0$"),
+        (lambda: Polynomial(floor="0.1"), r"^polynomial: floor must be a number in \[0, 1\], got '0\.1'$"),
+    ],
+)
+def test_ranges(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
