@@ -7,7 +7,8 @@ from danlu.optim.catalog import pieces, presets
 from danlu.optim.create import create
 from danlu.optim.engine import Optimizer
 from danlu.optim.explain import explain
-from danlu.optim.presets import (
+from danlu.optim.rule import Rule
+from danlu.optim.rules import (
     SGD,
     SGDW,
     Adagrad,
@@ -32,7 +33,6 @@ from danlu.optim.presets import (
     sgd_velocity,
     sgdw,
 )
-from danlu.optim.rule import Rule
 
 __all__ = [
     "SGD",

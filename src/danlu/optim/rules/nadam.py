@@ -6,8 +6,8 @@ from danlu.optim import decay, direction, moment
 from danlu.optim.catalog import preset
 from danlu.optim.drop_in import DropIn
 from danlu.optim.moment.lead import MomentumDecay
-from danlu.optim.presets.adam import adam
 from danlu.optim.rule import Rule
+from danlu.optim.rules.adam import adam
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["NAdam", "nadam", "nadam_simple"]
