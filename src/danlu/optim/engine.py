@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias, overload
 
 import torch
 from torch import Tensor, nn
 
 from danlu.optim.piece import Need
+from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.rule import Rule
+from danlu.optim.run.job import Job, numbered, settled
 from danlu.optim.run.lane import Lane, Runner
 from danlu.optim.run.numbers import Numbers
-from danlu.optim.run.views import compute_dtype, real, state_dtype
+from danlu.optim.run.views import state_dtype
 from danlu.optim.state import adopt, group_pairs, saved_of
 from danlu.ranges import NonNegative, check
 from danlu.registry import did_you_mean
@@ -27,53 +29,6 @@ Compile: TypeAlias = bool | Literal["auto"]
 # Keys of torch's groups that choose how torch runs a rule, not which rule: dropped when one of its states is loaded.
 _TORCH_ONLY = frozenset({"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"})
 _OURS = ("params", "param_names", "lr", "initial_lr", "peak_lr", "maximize", "name")
-
-
-class Builder(Protocol):
-    """What makes a rule from a group's options; `Named` makes it from a preset."""
-
-    @property
-    def name(self) -> str:
-        """The name that messages use."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The group keys that the rule is made from, with their first values."""
-
-    def build(self, options: Mapping[str, Any]) -> Rule:
-        """Return the rule for these values."""
-
-
-class _Fixed:
-    """A rule given as it is: no group key changes it."""
-
-    name = "Optimizer"
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self.options: dict[str, Any] = {}
-
-    def build(self, options: Mapping[str, Any]) -> Rule:
-        return self.rule
-
-
-class _Plan:
-    """The rule of one group for the option values it was built from."""
-
-    def __init__(self, rule: Rule, values: tuple[Any, ...], runner: Runner) -> None:
-        self.rule = rule
-        self.values = values
-        self.runner = runner
-
-
-class _Job:
-    """One tensor that steps now."""
-
-    __slots__ = ("g", "group", "p", "plan", "state")
-
-    def __init__(self, p: Tensor, g: Tensor, plan: _Plan, group: int) -> None:
-        self.p, self.g, self.plan, self.group = p, g, plan, group
-        self.state: dict[str, Any] = {}
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -108,7 +63,7 @@ class Optimizer(torch.optim.Optimizer):
         maximize: bool = False,
         compile: Compile = "auto",  # noqa: A002 - torch's word
     ) -> None:
-        self._builder: Builder = _Fixed(rule) if isinstance(rule, Rule) else rule
+        self._builder: Builder = Fixed(rule) if isinstance(rule, Rule) else rule
         self._compile: Compile = compile
         self.skipped = 0
         self._reset()
@@ -119,7 +74,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int, Plan] = {}
         self._lanes: dict[Tensor, Lane] = {}
 
     # ---- groups ------------------------------------------------------------------------------------------------------------
@@ -169,7 +124,7 @@ class Optimizer(torch.optim.Optimizer):
             return rule
         return rule.climbing()
 
-    def _plan(self, index: int) -> _Plan:
+    def _plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""
         group = self.param_groups[index]
         values = tuple(_plain(group[name]) for name in (*self._builder.options, "maximize"))
@@ -177,7 +132,7 @@ class Optimizer(torch.optim.Optimizer):
         if plan is None or plan.values != values:
             rule = self._build(group)
             total = sum(p.numel() for g in self.param_groups for p in g["params"])
-            plan = self._plans[index] = _Plan(rule, values, Runner(rule, self._compile, total))
+            plan = self._plans[index] = Plan(rule, values, Runner(rule, self._compile, total))
         return plan
 
     def rule(self, group: int = 0) -> Rule:
@@ -221,20 +176,20 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 value = closure()
-        jobs = list(self._jobs())  # every refusal happens here, before any state exists
-        for job in jobs:
-            job.state = self._state(job.p, job.plan.rule)
-        totals = self._totals(jobs)
-        if all(bool(torch.isfinite(total)) for settled in totals.values() for total in settled):
-            for job, numbers in self._numbered(jobs, totals):
-                self._advance(job, numbers)
-        else:
+        stepping = list(self._stepping())  # every refusal happens here, before any state exists
+        jobs = [self._job(p, g, index) for p, g, index in stepping]
+        totals = settled(jobs)
+        if totals is None:
             self._skip()
+        else:
+            for job, numbers in numbered(jobs, totals):
+                self._advance(job, numbers)
         return value
 
-    def _jobs(self) -> Iterator[_Job]:
+    def _stepping(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+        """Each parameter that has a gradient, the gradient, and the index of its group."""
         for index, group in enumerate(self.param_groups):
-            plan = self._plan(index)
+            self._plan(index)
             self._check_lr(group["lr"])
             for position, p in enumerate(group["params"]):
                 g = p.grad
@@ -243,7 +198,11 @@ class Optimizer(torch.optim.Optimizer):
                 if g.layout is not torch.strided:
                     name = list(self._named(group))[position][0]
                     raise ValueError(f"{self._builder.name}: the gradient of {name} is sparse; make it dense (sparse=False)")
-                yield _Job(p, g, plan, index)
+                yield p, g, index
+
+    def _job(self, p: Tensor, g: Tensor, index: int) -> Job:
+        group, rule = self.param_groups[index], self._plans[index].rule
+        return Job(p, g, self._state(p, rule), rule, index, float(group["lr"]), float(group["peak_lr"]))
 
     def _state(self, p: Tensor, rule: Rule) -> dict[str, Any]:
         """The state of a parameter, with every slot that the rule keeps (a rule may have gained one)."""
@@ -255,51 +214,14 @@ class Optimizer(torch.optim.Optimizer):
                 state.setdefault(key, value)
         return state
 
-    def _numbered(self, jobs: Sequence[_Job], totals: Mapping[int, Sequence[Tensor]]) -> Iterator[tuple[_Job, Numbers]]:
-        """Each job with the numbers of its tick; tensors of one group at one step share them."""
-        shared: dict[tuple[Any, ...], Numbers] = {}
-        for job in jobs:
-            rule, group = job.plan.rule, self.param_groups[job.group]
-            memory = {key: job.state[key] for key in rule.memory}
-            key = (job.group, job.state["step"], *memory.values())
-            if key not in shared:
-                tick = rule.tick(job.state["step"] + 1, float(group["lr"]), float(group["peak_lr"]), memory)
-                shared[key] = Numbers(rule, tick, totals[job.group])
-            yield job, shared[key]
-
-    def _totals(self, jobs: Sequence[_Job]) -> dict[int, list[Tensor]]:
-        """Measure, reduce over all tensors, and settle, one measure after the other; by group.
-
-        Groups whose rules measure the same thing share one total: a global norm is global over groups.
-
-        Returns:
-            Group index -> the settled totals of its rule's measures, in their order.
-        """
-        totals: dict[int, list[Tensor]] = {job.group: [] for job in jobs}
-        for depth in range(max((len(job.plan.rule.measures) for job in jobs), default=0)):
-            sums: dict[str, Tensor] = {}
-            asking = [job for job in jobs if len(job.plan.rule.measures) > depth]
-            for job, numbers in self._numbered(asking, totals):
-                index, piece = job.plan.rule.measures[depth]
-                dtype = compute_dtype(job.p)
-                p, g = real(job.p).to(dtype), real(job.g).to(dtype)
-                part = job.plan.rule.measure(index, p, g, numbers.bound())
-                key = repr(piece.structure())
-                join = torch.maximum if piece.reduction == "max" else torch.add
-                sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part
-            for group in {job.group for job in asking}:
-                _, piece = self._plan(group).rule.measures[depth]
-                totals[group].append(piece.settle(sums[repr(piece.structure())]))
-        return totals
-
-    def _advance(self, job: _Job, numbers: Numbers) -> None:
-        lane = self._lanes.get(job.p)
-        if lane is None or not lane.fits(job.p, job.state, job.plan.runner):
-            lane = self._lanes[job.p] = Lane(job.p, job.state, job.plan.runner)
+    def _advance(self, job: Job, numbers: Numbers) -> None:
+        lane, runner = self._lanes.get(job.p), self._plans[job.group].runner
+        if lane is None or not lane.fits(job.p, job.state, runner):
+            lane = self._lanes[job.p] = Lane(job.p, job.state, runner)
         lane.run(job.g, numbers)
         job.state["step"] += 1
-        if job.plan.rule.memory:
-            job.state.update(job.plan.rule.remember(numbers.tick))
+        if job.rule.memory:
+            job.state.update(job.rule.remember(numbers.tick))
 
     def _skip(self) -> None:
         if not self.skipped:

@@ -1,0 +1,52 @@
+"""Where a group's rule comes from, and the rule it follows now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from danlu.optim.rule import Rule
+from danlu.optim.run.lane import Runner
+
+__all__ = ["Builder", "Fixed", "Plan"]
+
+
+class Builder(Protocol):
+    """What makes a rule from a group's options; `Named` makes it from a preset."""
+
+    @property
+    def name(self) -> str:
+        """The name that messages use."""
+        ...
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The group keys that the rule is made from, with their first values."""
+        ...
+
+    def build(self, options: Mapping[str, Any]) -> Rule:
+        """Return the rule for these values."""
+        ...
+
+
+class Fixed:
+    """A rule given as it is: no group key changes it."""
+
+    name = "Optimizer"
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.options: dict[str, Any] = {}
+
+    def build(self, options: Mapping[str, Any]) -> Rule:
+        """Return the rule."""
+        return self.rule
+
+
+class Plan:
+    """The rule of one group for the option values it was built from, and how it runs."""
+
+    def __init__(self, rule: Rule, values: tuple[Any, ...], runner: Runner) -> None:
+        self.rule = rule
+        self.values = values
+        self.runner = runner

@@ -1,0 +1,90 @@
+"""The architecture as a test: which room may import which, and what an import may bring along."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent / "src"
+TOOLS = {"ranges", "registry", "keyed"}  # rooms without a door to any other
+
+# Room -> the rooms it may import from. Longest matching name wins; a room may always import from itself.
+ALLOWED = {
+    **{tool: set() for tool in TOOLS},
+    "optim": {"optim", *TOOLS},
+    "optim.piece": TOOLS,
+    "optim.catalog": {"optim.piece", "optim.rule", *TOOLS},  # the rule's type only
+    **{
+        f"optim.{axis}": {"optim.piece", "optim.catalog", *TOOLS}
+        for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate")
+    },
+    "optim.rule": {"optim.piece", "optim.store", "optim.grad", *TOOLS},
+    "optim.run": {"optim.piece", "optim.rule", *TOOLS},
+    "optim.state": {"optim.rule", "optim.run", *TOOLS},
+    "optim.plan": {"optim.rule", "optim.run"},
+    "optim.engine": {"optim.piece", "optim.rule", "optim.run", "optim.plan", "optim.state", *TOOLS},
+    "schedule": TOOLS,
+    "loss": TOOLS,
+    "data": TOOLS,
+    "train": {"schedule", "loss", "data", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
+    "task": {"train", "schedule", "loss", "data", *TOOLS},
+    "recipe": {"task", "train", "optim", "schedule", *TOOLS},
+    "cli": {"recipe", "task", "train", "optim", "schedule", "loss", "data", *TOOLS},
+    "__main__": {"cli"},
+    "": set(),
+}
+
+
+def files():
+    return sorted((SRC / "danlu").rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(SRC / "danlu").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module and node.module.split(".")[0] == "danlu":
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                found |= {name if module(name) else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "danlu"}
+    return {name.removeprefix("danlu").removeprefix(".") for name in found}
+
+
+def module(name: str) -> bool:
+    base = SRC / Path(*name.split("."))
+    return base.with_suffix(".py").exists() or (base / "__init__.py").exists()
+
+
+def within(name: str, rooms: set[str]) -> bool:
+    return any(name == r or name.startswith(r + ".") for r in rooms)
+
+
+@pytest.mark.parametrize("path", files(), ids=room)
+def test_imports_point_one_way(path):
+    name = room(path)
+    owner = max((r for r in ALLOWED if r == "" or within(name, {r})), key=len)
+    for other in imports(path):
+        assert other == owner or within(other, ALLOWED[owner] | ({owner} if owner else set())), f"{name} imports {other}"
+
+
+def test_no_file_outgrows_a_screenful_of_ideas():
+    long = {room(p): n for p in files() if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
+
+
+@pytest.mark.parametrize("package", ["danlu.optim", "danlu.schedule", "danlu.loss", "danlu.data"])
+def test_importing_the_core_brings_torch_alone(package):
+    """In a fresh interpreter: no command line, no plotting, no data libraries, no compiler."""
+    code = f"import sys, {package}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert "torch" in loaded
+    assert not loaded & {"typer", "rich", "pydantic", "matplotlib", "sklearn", "safetensors", "tensorboard", "triton"}
