@@ -35,7 +35,7 @@ PieceClass = TypeVar("PieceClass", bound=type[Piece])
 
 @dataclass(frozen=True)
 class PieceInfo:
-    """What the catalogue knows of a piece: its axis is its package, its name is its class in snake case."""
+    """What the catalogue knows of a piece; its name is its class in snake case."""
 
     axis: str
     name: str
@@ -67,7 +67,7 @@ def piece(*, source: str) -> Callable[[PieceClass], PieceClass]:
     """
 
     def add(cls: PieceClass) -> PieceClass:
-        axis = cls.__module__.split(".")[-2]
+        axis = cls.axis
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         PIECES.setdefault(axis, Registry(f"{axis} piece")).add(name, PieceInfo(axis, name, cls, source))
         return cls

@@ -16,8 +16,7 @@ from danlu.optim.rule import Rule
 from danlu.optim.run.job import Job, numbered, settled
 from danlu.optim.run.lane import Lane, Runner
 from danlu.optim.run.numbers import Numbers
-from danlu.optim.run.views import state_dtype
-from danlu.optim.state import adopt, group_pairs, saved_of
+from danlu.optim.state import adopt, fresh, group_pairs, saved_of
 from danlu.ranges import NonNegative, check
 from danlu.registry import did_you_mean
 
@@ -156,6 +155,7 @@ class Optimizer(torch.optim.Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
+    @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Advance every parameter that has a gradient by one step of its rule.
@@ -210,7 +210,7 @@ class Optimizer(torch.optim.Optimizer):
         if "step" not in state:
             state["step"] = 0
         if not all(key in state for key in (*rule.slots, *rule.memory)):
-            for key, value in {**rule.memory, **rule.init(p, state_dtype(p))}.items():
+            for key, value in {**rule.memory, **fresh(rule, p)}.items():
                 state.setdefault(key, value)
         return state
 

@@ -113,12 +113,13 @@ class Reading(NamedTuple):
 class Piece(ABC):  # noqa: B024 - a piece that needs none of the hooks is still no instance of Piece itself
     """One trick. A subclass is a final frozen dataclass whose annotations carry the ranges of its fields."""
 
+    axis: ClassVar[str]  # the kind of piece, which is also its package
     scope: ClassVar[Scope] = "element"
     needs: ClassVar[frozenset[Need]] = frozenset({"grad"})
     memory: ClassVar[Mapping[str, float]] = {}  # host numbers kept between steps: state key -> first value
 
     def __post_init__(self) -> None:
-        owner = f"{type(self).__module__.split('.')[-2]}.{type(self).__name__}"
+        owner = f"{self.axis}.{type(self).__name__}"
         check(owner, _hints(type(self)), {f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
@@ -146,6 +147,8 @@ class Piece(ABC):  # noqa: B024 - a piece that needs none of the hooks is still 
 
 class GradPiece(Piece):
     """Transforms the gradient before the moments see it."""
+
+    axis: ClassVar[str] = "grad"
 
     @abstractmethod
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
@@ -176,6 +179,8 @@ class Measured(Piece):
 class Moment(Piece):
     """A recursion over the steps: new state from old state and the signal, and how a direction reads it."""
 
+    axis: ClassVar[str] = "moment"
+
     @property
     def signal(self) -> Signal:
         """Which function of the gradient it holds, and so its unit."""
@@ -197,6 +202,7 @@ class Moment(Piece):
 class Codec(Piece):
     """How one slot is kept between steps; `fresh` says whether a step reads the new value before it is encoded."""
 
+    axis: ClassVar[str] = "store"
     fresh: ClassVar[bool] = True
 
     @abstractmethod
@@ -211,6 +217,7 @@ class Codec(Piece):
 class Direction(Piece):
     """The unit-free (or gradient-unit) direction u from the readings; the step is −lr·u."""
 
+    axis: ClassVar[str] = "direction"
     wants_scale: ClassVar[bool] = False  # whether it needs a second moment (or another magnitude)
 
     @abstractmethod
@@ -220,6 +227,8 @@ class Direction(Piece):
 
 class Modify(Piece):
     """Changes the direction (before lr) or the step (after lr)."""
+
+    axis: ClassVar[str] = "modify"
 
     def slots(self) -> Mapping[str, float]:
         """The state slots of this piece with their start values."""
@@ -233,6 +242,8 @@ class Modify(Piece):
 class Decay(Piece):
     """Pulls the parameter towards zero: through the gradient (`penalty`) or beside it (`shrink`)."""
 
+    axis: ClassVar[str] = "decay"
+
     def penalty(self, g: Tensor, p: Tensor, h: Scalars) -> Tensor:
         """Return the gradient with the penalty's gradient added."""
         return g
@@ -244,6 +255,8 @@ class Decay(Piece):
 
 class Rate(Piece):
     """A host factor on the learning rate."""
+
+    axis: ClassVar[str] = "rate"
 
     @abstractmethod
     def factor(self, tick: Tick) -> float:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
-from danlu.optim.run.views import state_dtype
+from danlu.optim.run.views import compute_dtype, real
 from danlu.registry import did_you_mean
 
-__all__ = ["adopt", "group_pairs", "saved_of"]
+__all__ = ["adopt", "fresh", "group_pairs", "saved_of"]
 
 SavedGroup = Mapping[str, Any]
 
@@ -68,6 +68,12 @@ def _by_name(
     return {p: state.get(theirs[name], {}) for name, p in ours.items() if name in theirs}
 
 
+def fresh(rule: Rule, p: Tensor) -> dict[str, Tensor]:
+    """Return the start state of a parameter; pairs of numbers are complex again for a complex one, as torch keeps them."""
+    state = rule.init(real(p.detach()), compute_dtype(p))
+    return {key: torch.view_as_complex(x) if p.is_complex() else x for key, x in state.items()}
+
+
 def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[str, Any]:
     """Return a parameter's state made from a saved entry: checked against what the rule keeps, cast and copied.
 
@@ -86,9 +92,9 @@ def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[st
     entry = {key: value for key, value in entry.items() if value is not None}
     if not entry:
         return {}
-    expected = rule.init(p.to("meta"), state_dtype(p))
+    expected = fresh(rule, p.to("meta"))
     known = {*expected, *rule.memory, "step"}
-    for key in expected:
+    for key in (*expected, *rule.memory):
         if key not in entry:
             raise ValueError(f"load_state_dict: the state of {name} has no {key!r}, which this rule keeps{_has(entry)}")
     for key in entry:
@@ -97,8 +103,8 @@ def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[st
                 f"load_state_dict: the state of {name} has {key!r}, which this rule does not keep{did_you_mean(key, known)}"
             )
     state: dict[str, Any] = {"step": _step(entry, rule, name)}
-    for key, first in rule.memory.items():
-        state[key] = float(entry.get(key, first))
+    for key in rule.memory:
+        state[key] = float(entry[key])
     for key, like in expected.items():
         value = entry[key]
         if value.shape != like.shape:

@@ -57,7 +57,8 @@ def settled(jobs: Sequence[Job]) -> dict[int, list[Tensor]] | None:
     """
     totals: dict[int, list[Tensor]] = {job.group: [] for job in jobs}
     for depth in range(max((len(job.rule.measures) for job in jobs), default=0)):
-        asking = [job for job in jobs if len(job.rule.measures) > depth]
+        # An empty tensor is left out: some measures, such as a largest magnitude, have no value there.
+        asking = [job for job in jobs if len(job.rule.measures) > depth and job.p.numel()]
         sums = _reduced(asking, depth, totals)
         if not all(bool(torch.isfinite(total)) for total in sums.values()):
             return None

@@ -84,7 +84,7 @@ def _build(
     inputs, compiled = _capture(law, examples, threads=-1 if parallel else 1)
 
     def run(n: int, args: Sequence[Tensor]) -> None:
-        compiled(*[n if i is None else args[i] for i in inputs])
+        compiled([n if i is None else args[i] for i in inputs])
 
     return run
 
@@ -97,20 +97,26 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
     Returns:
         For each input of the compiled graph the argument it is (None: the length), and the graph.
     """
-    from torch._inductor.compile_fx import compile_fx
+    from torch._functorch import config
+    from torch._inductor.compile_fx import compile_fx, compile_fx_inner
     from torch.fx.experimental.proxy_tensor import make_fx
 
     inputs: list[int | None] = []
-    compiled: list[Callable[..., Any]] = []
+    compiled: list[Callable[[list[Any]], Any]] = []
 
-    def backend(graph: torch.fx.GraphModule, example_inputs: list[Any]) -> Callable[..., Any]:
+    def backend(graph: torch.fx.GraphModule, example_inputs: list[Any]) -> Any:
         for node in graph.graph.find_nodes(op="placeholder"):
             tensor = isinstance(node.meta["example_value"], Tensor)
             inputs.append(order[node.meta["grapharg"].source.name] if tensor else None)
-        compiled.append(cast("Callable[..., Any]", compile_fx(graph, example_inputs, config_patches={"cpp.threads": threads})))
-        return compiled[0]
+        return compile_fx(graph, example_inputs, inner, {"cpp.threads": threads, "size_asserts": False})
 
-    with torch.no_grad():
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        """Keep what inductor calls: the wrappers around it cost more than the step of a small tensor."""
+        code = cast("Any", compile_fx_inner(*args, **kwargs))
+        compiled.append(code.current_callable)
+        return code
+
+    with torch.no_grad(), config.patch(enable_autograd_cache=False):  # that cache would answer without calling `inner`
         traced = make_fx(law)(*examples)
         names = [node.target for node in traced.graph.find_nodes(op="placeholder")]
         order = {f"L['{name}']": i for i, name in enumerate(names)}

@@ -69,14 +69,14 @@ class Lane:
         runner: how the rule runs.
     """
 
-    __slots__ = ("_dtype", "_flat", "_kernel", "_keys", "_n", "_pointer", "_runner", "_seen", "_stride", "p")
+    __slots__ = ("_dtype", "_flat", "_kernel", "_keys", "_n", "_pointer", "_runner", "_seen", "_shape", "_stride", "p")
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
         self._runner = runner
         self._keys = [key for key, x in state.items() if isinstance(x, Tensor) and key.split(".")[0] in runner.rule.slots]
         self._seen = [state[key] for key in self._keys]
-        self._pointer, self._stride = p.data_ptr(), p.stride()
+        self._pointer, self._shape, self._stride = p.data_ptr(), p.shape, p.stride()
         self._dtype = compute_dtype(p)
         self._n = real(p.detach()).numel()
         self._flat: list[Tensor] = []  # p and the planes as the kernel takes them
@@ -92,12 +92,12 @@ class Lane:
         """Whether the lane still describes this parameter, this state and this structure."""
         if runner is not self._runner and runner.key != self._runner.key:
             return False
-        same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self.p.shape
+        same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self._shape
         return same and all(state.get(key) is t for key, t in zip(self._keys, self._seen, strict=True))
 
     def run(self, g: Tensor, numbers: Numbers) -> None:
         """Advance the parameter and its state by one step."""
-        if self._kernel is None:
+        if self._kernel is None or g.dtype != self.p.dtype:  # the kernel reads g's memory as p's dtype
             self._eager(g, numbers)
             return
         own = flat(real(same_layout(g, self.p)))

@@ -19,8 +19,8 @@ def state_dtype(p: Tensor) -> torch.dtype:
 
 
 def real(t: Tensor) -> Tensor:
-    """The tensor with complex numbers as pairs: (…, 2), as torch's optimizers see them."""
-    return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t
+    """The tensor with complex numbers as pairs: (…, 2), as torch's optimizers see them; its memory holds what it says."""
+    return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t.resolve_neg()
 
 
 def flat(t: Tensor) -> Tensor | None:

@@ -1,0 +1,5 @@
+"""Data whose order and randomness are functions of (seed, epoch), not of what was drawn before."""
+
+from danlu.data.tensor_loader import TensorLoader
+
+__all__ = ["TensorLoader"]

@@ -1,0 +1,78 @@
+"""Batches from tensors in memory, in an order that is a pure function of (seed, epoch)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, final
+
+import torch
+from torch import Tensor
+
+from danlu.keyed import generator
+from danlu.ranges import Interval, check, hints
+
+__all__ = ["TensorLoader"]
+
+
+@final
+class TensorLoader:
+    """Cuts tensors of n rows into batches: rows π(0…b−1), π(b…2b−1), …, with π = permutation(seed, epoch).
+
+    It has no state: ``loader.epoch(3)`` is the same batches whenever it is called, after a resume or in another
+    process. So ``for batch in loader`` is ``loader.epoch(0)`` each time; a hand-written loop that wants a new order
+    in each epoch asks for ``loader.epoch(e)``, as the Trainer does. An epoch costs one gather per batch; unshuffled
+    batches are views.
+
+    Args:
+        *tensors: at least one; all have the same length n ≥ 1 in their first dimension. They may live on any device.
+        batch: rows of a batch; the last one has the remaining rows.
+        seed: what π depends on beside the epoch.
+        shuffle: False for π = identity.
+        drop_last: whether to leave out a last batch with fewer rows.
+
+    Raises:
+        ValueError: on no or empty data, unequal lengths, batch < 1, or when drop_last leaves no batch.
+    """
+
+    def __init__(
+        self,
+        *tensors: Tensor,
+        batch: Annotated[int, Interval(1, math.inf, "left")],
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_last: bool = False,
+    ) -> None:
+        given = {"batch": batch, "shuffle": shuffle, "drop_last": drop_last}
+        check("TensorLoader", hints(TensorLoader.__init__), given)
+        lengths = [len(t) if t.ndim else 0 for t in tensors]
+        if not lengths or 0 in lengths:
+            raise ValueError(f"TensorLoader: needs tensors with at least one row, got lengths {lengths}")
+        if len(set(lengths)) > 1:
+            raise ValueError(f"TensorLoader: the tensors must have one length, got {lengths}; rows belong together")
+        if drop_last and lengths[0] < batch:
+            rows = f"{lengths[0]} rows and batch={batch}"
+            raise ValueError(f"TensorLoader: drop_last leaves no batch of {rows}; lower batch or keep the last")
+        self.tensors, self.rows = tensors, lengths[0]
+        self.batch, self.seed, self.shuffle, self.drop_last = batch, seed, shuffle, drop_last
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.rows, self.batch)
+        return full if self.drop_last or not rest else full + 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        return self.epoch(0)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the batches of one epoch.
+
+        Args:
+            epoch: its number, from 0.
+
+        Yields:
+            One tuple per batch, with as many tensors as were given.
+        """
+        order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch)) if self.shuffle else None
+        for start in range(0, len(self) * self.batch, self.batch):
+            rows = slice(start, start + self.batch)
+            yield tuple(t[rows] if order is None else t[order[rows]] for t in self.tensors)

@@ -1,0 +1,50 @@
+"""What an evaluation reads and moves besides weights and data: random states, and buffers such as BatchNorm's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import final
+
+import torch
+from torch import nn
+
+from danlu.keyed import default_generators
+
+__all__ = ["Surroundings"]
+
+
+@final
+class Surroundings:
+    """A copy of the random states and of the model's buffers.
+
+    With it an evaluation can be repeated as the same function of the weights (same dropout masks, same statistics
+    to start from), and one that led to no update can be made not to have happened.
+
+    Args:
+        model: whose buffers are copied.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.random = [(each, each.get_state()) for each in default_generators()]
+        self.buffers = [(name, buffer.clone()) for name, buffer in model.named_buffers()]
+
+    def restore(self) -> None:
+        """Put everything back as it was copied."""
+        for each, state in self.random:
+            each.set_state(state)
+        now = dict(self.model.named_buffers())  # by name: a forward pass may have put in a new tensor
+        with torch.no_grad():
+            for name, saved in self.buffers:
+                now[name].copy_(saved)
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Run the block from here, and afterwards put back what it has moved."""
+        now = Surroundings(self.model)
+        self.restore()
+        try:
+            yield
+        finally:
+            now.restore()

@@ -1,0 +1,91 @@
+"""Small exact problems: models in float64, data with masks, optimizers that ask for unusual things."""
+
+import copy
+
+import torch
+from torch import nn
+
+from danlu.loss import cross_entropy
+
+CLASSES = 4
+
+
+def network(seed=0, *extra):
+    """Tokens (N, T, 3) to logits (N, T, 4)."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), *extra, nn.Linear(5, CLASSES)).double()
+
+
+def tokens(n, seed=0, length=3, masked=0.4):
+    """Inputs and targets; a share of the targets is ignored, but never all of them."""
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, length, 3, generator=draw, dtype=torch.float64)
+    y = torch.randint(CLASSES, (n, length), generator=draw)
+    y[torch.rand(n, length, generator=draw) < masked] = -100
+    y[0, 0] = 1
+    return x, y
+
+
+def loss(model, batch):
+    x, y = batch
+    return cross_entropy(model(x), y)
+
+
+def cut(batch, sizes):
+    """Cut a batch into micro-batches of the given sizes."""
+    return list(zip(*(part.split(sizes) for part in batch), strict=True))
+
+
+def state(model, optimizer):
+    """Everything that an update may change, by value, to be compared bit for bit."""
+    tensors = {name: t.detach().clone() for name, t in model.state_dict().items()}
+    return tensors, copy.deepcopy(optimizer.state_dict()), torch.get_rng_state()
+
+
+def same(a, b):
+    """Bit equality of nested containers; nan equals nan."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a.nan_to_num(7), b.nan_to_num(7))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+class Probing(torch.optim.SGD):
+    """Evaluates `times` times, at moved weights if `move` is not 0, then makes a step of SGD with momentum."""
+
+    needs = frozenset({"closure"})
+
+    def __init__(self, params, lr=0.1, times=3, move=0.0):
+        super().__init__(params, lr=lr, momentum=0.9)
+        self.times, self.move, self.seen = times, move, []
+
+    def step(self, evaluate):
+        parameters = self.param_groups[0]["params"]
+        for _ in range(self.times):
+            self.seen.append((evaluate(), [p.grad.clone() for p in parameters]))
+            with torch.no_grad():
+                for p in parameters:
+                    p.add_(self.move)
+                    self.state[p]["probes"] = self.state[p].get("probes", 0) + 1
+        with torch.no_grad():
+            for p in parameters:
+                p.sub_(self.move * self.times)
+        super().step()
+
+
+class WantsLoss(torch.optim.SGD):
+    """Keeps the loss that it is given."""
+
+    needs = frozenset({"grad", "loss"})
+
+    def __init__(self, params):
+        super().__init__(params, lr=0.1)
+        self.given = []
+
+    def step(self, *, loss):
+        self.given.append(loss)
+        super().step()
