@@ -14,17 +14,28 @@ TOOLS = {"ranges", "registry", "keyed"}  # rooms without a door to any other
 ALLOWED = {
     **{tool: set() for tool in TOOLS},
     "optim": {"optim", *TOOLS},
-    "optim.piece": TOOLS,
+    "optim.piece": {"optim.context", *TOOLS},  # the context's type only
+    "optim.context": {"optim.piece"},
     "optim.catalog": {"optim.piece", "optim.rule", *TOOLS},  # the rule's type only
     **{
-        f"optim.{axis}": {"optim.piece", "optim.catalog", *TOOLS}
+        f"optim.{axis}": {"optim.piece", "optim.context", "optim.catalog", *TOOLS}
         for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate")
     },
-    "optim.rule": {"optim.piece", "optim.store", "optim.grad", *TOOLS},
-    "optim.run": {"optim.piece", "optim.rule", *TOOLS},
-    "optim.state": {"optim.rule", "optim.run", *TOOLS},
+    "optim.rule": {"optim.piece", "optim.context", "optim.store", "optim.grad", *TOOLS},
+    "optim.run": {"optim.piece", "optim.context", "optim.rule", *TOOLS},
+    "optim.state": {"optim.piece", "optim.rule", "optim.run", *TOOLS},
+    "optim.params": set(),
     "optim.plan": {"optim.rule", "optim.run"},
-    "optim.engine": {"optim.piece", "optim.rule", "optim.run", "optim.plan", "optim.state", *TOOLS},
+    "optim.engine": {
+        "optim.params",
+        "optim.piece",
+        "optim.context",
+        "optim.rule",
+        "optim.run",
+        "optim.plan",
+        "optim.state",
+        *TOOLS,
+    },
     "schedule": TOOLS,
     "loss": TOOLS,
     "data": TOOLS,

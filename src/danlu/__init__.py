@@ -1,7 +1,6 @@
 """danlu: the craft of training PyTorch networks.
 
-Import what you use: ``danlu.optim`` (optimizers), ``danlu.schedule``, ``danlu.loss``, ``danlu.data``, ``danlu.train``. Importing
-one of them imports torch and nothing else.
+Import what you use: ``danlu.optim`` (optimizers), ``danlu.schedule``, ``danlu.loss``, ``danlu.data``, ``danlu.train``.
 """
 
 from importlib.metadata import version

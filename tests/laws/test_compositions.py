@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from danlu.optim import moment
-from danlu.optim.piece import Signal
+from danlu.optim.piece import Signal, Tick
 from danlu.optim.rule import Rule
 from tests.laws.samples import infos, sample, trace
 
@@ -45,7 +45,7 @@ def test_element_rules_do_not_see_shape(rule):
     """The engine runs such rules on flat views: the trace of a reshaped tensor is the reshaped trace."""
     assert rule.scope == "element"
     p, g = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
-    h = rule.bind([*rule.scalars(rule.tick(1, 0.1, 0.1, rule.memory)), *(0.5 for _ in rule.measures)], rule.layout)
+    h = rule.bind([*rule.scalars(rule.ticked(Tick(1, 0.1, 0.1, rule.memory))), *(0.5 for _ in rule.measures)])
     square, _ = rule.structure.step(p, g, rule.init(p, torch.float64), h)
     line, _ = rule.structure.step(p.view(-1), g.view(-1), rule.init(p.view(-1), torch.float64), h)
     assert torch.equal(square.view(-1), line)

@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from danlu.optim.catalog import find_piece, find_preset
-from danlu.optim.engine import Compile, Optimizer, Params
+from danlu.optim.engine import Compile, Optimizer
 from danlu.optim.named import Named
+from danlu.optim.params import Params
 from danlu.optim.piece import Piece
 from danlu.optim.rule import Rule
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from danlu.optim.catalog import Preset
-from danlu.optim.engine import Compile, Optimizer, Params
+from danlu.optim.engine import Compile, Optimizer
 from danlu.optim.named import Named
+from danlu.optim.params import Params
 
 __all__ = ["DropIn"]
 

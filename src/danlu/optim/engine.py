@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias, overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from danlu.optim.params import Params, listed
 from danlu.optim.piece import Need
 from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.rule import Rule
-from danlu.optim.run.job import Job, numbered, settled
+from danlu.optim.run.job import Job, Round
 from danlu.optim.run.lane import Lane, Runner
 from danlu.optim.run.numbers import Numbers
+from danlu.optim.run.point import average_of
 from danlu.optim.state import adopt, fresh, group_pairs, saved_of
 from danlu.ranges import NonNegative, check
 from danlu.registry import did_you_mean
 
-__all__ = ["Compile", "Optimizer", "Params"]
+__all__ = ["Compile", "Optimizer"]
 
-Params: TypeAlias = nn.Module | Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 Compile: TypeAlias = bool | Literal["auto"]
 
 # Keys of torch's groups that choose how torch runs a rule, not which rule: dropped when one of its states is loaded.
 _TORCH_ONLY = frozenset({"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"})
-_OURS = ("params", "param_names", "lr", "initial_lr", "peak_lr", "maximize", "name")
+_OURS = ("params", "param_names", "lr", "initial_lr", "peak_lr", "maximize", "name", "shared")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -65,14 +68,16 @@ class Optimizer(torch.optim.Optimizer):
         self._builder: Builder = Fixed(rule) if isinstance(rule, Rule) else rule
         self._compile: Compile = compile
         self.skipped = 0
+        self._away = False
         self._reset()
         options = self._builder.options
         self._check_lr(lr)
         defaults = {"lr": lr, **options, "maximize": maximize}
-        super().__init__(_listed(params, self._builder.name), defaults)
+        super().__init__(listed(params, self._builder.name), defaults)
 
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
+        self._watched = (*self._builder.options, "maximize")  # the group keys that the rule is made from
         self._plans: dict[int, Plan] = {}
         self._lanes: dict[Tensor, Lane] = {}
 
@@ -126,7 +131,7 @@ class Optimizer(torch.optim.Optimizer):
     def _plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""
         group = self.param_groups[index]
-        values = tuple(_plain(group[name]) for name in (*self._builder.options, "maximize"))
+        values = tuple(_plain(group[name]) for name in self._watched)
         plan = self._plans.get(index)
         if plan is None or plan.values != values:
             rule = self._build(group)
@@ -151,13 +156,13 @@ class Optimizer(torch.optim.Optimizer):
     # ---- the step ----------------------------------------------------------------------------------------------------------
 
     @overload
-    def step(self, closure: None = None) -> None: ...
+    def step(self, closure: None = None, *, loss: float | Tensor | None = None) -> None: ...
     @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
+    def step(self, closure: Callable[[], float], *, loss: float | Tensor | None = None) -> float: ...
 
     @torch._disable_dynamo
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: Callable[[], float] | None = None, *, loss: float | Tensor | None = None) -> float | None:
         """Advance every parameter that has a gradient by one step of its rule.
 
         When a measure over all gradients (such as a clip's norm) is not finite, nothing changes: `skipped` counts it and a
@@ -165,26 +170,77 @@ class Optimizer(torch.optim.Optimizer):
 
         Args:
             closure: evaluates the model again and returns the loss.
+            loss: the mean loss behind the gradients, for rules that need it; a closure's value does as well.
 
         Returns:
             The closure's value, or None.
 
         Raises:
-            ValueError: for a sparse gradient or a learning rate out of its range; nothing was changed then.
+            ValueError: for a sparse gradient, a learning rate out of its range, or a loss or closure that the rule needs and
+                was not given; nothing was changed then.
+            RuntimeError: inside `averaged`.
         """
+        self._check_given(closure, loss)
         value = None
         if closure is not None:
             with torch.enable_grad():
                 value = closure()
         stepping = list(self._stepping())  # every refusal happens here, before any state exists
         jobs = [self._job(p, g, index) for p, g, index in stepping]
-        totals = settled(jobs)
-        if totals is None:
+        kept = {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}
+        given = value if loss is None else loss
+        work = Round(jobs, kept, math.nan if given is None else float(given))
+        if not work.settle():
             self._skip()
         else:
-            for job, numbers in numbered(jobs, totals):
-                self._advance(job, numbers)
+            ready = [(self._lane(job), job, numbers) for job, numbers in work.numbered()]
+            for lane, job, numbers in ready:  # nothing else in between: every kernel empties the cache
+                lane.run(job.g, numbers)
+            for _, job, numbers in ready:
+                self._count(job, numbers)
+            for index, shared in work.shared.items():
+                if shared:
+                    self.param_groups[index]["shared"] = shared
+            torch.autograd.graph.increment_version([job.p for job in jobs])  # kernels write past autograd's bookkeeping
         return value
+
+    def _check_given(self, closure: object, loss: object) -> None:
+        name = self._builder.name
+        if self._away:
+            raise RuntimeError(
+                f"{name}: step() inside averaged(), where the parameters are at their average; leave the block first"
+            )
+        if "closure" in self.needs and closure is None:
+            raise ValueError(f"{name}: this rule evaluates the model again: call step(closure)")
+        if "loss" in self.needs and closure is None and loss is None:
+            raise ValueError(f"{name}: this rule reads the loss: call step(loss=loss.item()) or step(closure)")
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Move every parameter to its average inside the block, and back, bit for bit, whatever happens in it.
+
+        Parameters without an average stay where they are. `step` inside the block raises.
+
+        Raises:
+            RuntimeError: inside another `averaged`.
+        """
+        if self._away:
+            raise RuntimeError(f"{self._builder.name}: averaged() inside averaged()")
+        kept: dict[Tensor, Tensor] = {}
+        self._away = True
+        try:
+            with torch.no_grad():
+                for index, group in enumerate(self.param_groups):
+                    for p in group["params"]:
+                        if (point := average_of(p, self.state.get(p, {}), self._plan(index).rule)) is not None:
+                            kept[p] = p.detach().clone()
+                            p.copy_(point)
+            yield
+        finally:
+            with torch.no_grad():
+                for p, old in kept.items():
+                    p.copy_(old)
+            self._away = False
 
     def _stepping(self) -> Iterator[tuple[Tensor, Tensor, int]]:
         """Each parameter that has a gradient, the gradient, and the index of its group."""
@@ -214,11 +270,15 @@ class Optimizer(torch.optim.Optimizer):
                 state.setdefault(key, value)
         return state
 
-    def _advance(self, job: Job, numbers: Numbers) -> None:
+    def _lane(self, job: Job) -> Lane:
+        """The parameter's lane, made again when its storage, its state or its rule changed."""
         lane, runner = self._lanes.get(job.p), self._plans[job.group].runner
         if lane is None or not lane.fits(job.p, job.state, runner):
             lane = self._lanes[job.p] = Lane(job.p, job.state, runner)
-        lane.run(job.g, numbers)
+        return lane
+
+    @staticmethod
+    def _count(job: Job, numbers: Numbers) -> None:
         job.state["step"] += 1
         if job.rule.memory:
             job.state.update(job.rule.remember(numbers.tick))
@@ -239,12 +299,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Per parameter: ``step`` (int) and the rule's slots under torch's names; a torch optimizer of the same rule loads it.
         """
-        live = super().state_dict()
-        live["state"] = {
-            key: {name: x.clone() if isinstance(x, Tensor) else x for name, x in entry.items()}
-            for key, entry in live["state"].items()
-        }
-        return live
+        return _copied(super().state_dict())
 
     @torch._disable_dynamo
     def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
@@ -289,7 +344,8 @@ class Optimizer(torch.optim.Optimizer):
         return {**ours, **taken}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_builder": self._builder, "_compile": self._compile, "skipped": self.skipped}
+        own = {"_builder": self._builder, "_compile": self._compile, "skipped": self.skipped, "_away": False}
+        return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -306,23 +362,6 @@ class Optimizer(torch.optim.Optimizer):
         return "\n".join([*lines, ")"])
 
 
-def _listed(params: Params, owner: str) -> list[Any]:
-    """The parameters as torch's Optimizer takes them; a module gives its trainable ones by name."""
-    if isinstance(params, nn.Module):
-        params = [(name, p) for name, p in params.named_parameters() if p.requires_grad]
-        if not params:
-            raise ValueError(f"{owner}: the module has no trainable parameters")
-        return params
-    if isinstance(params, (Tensor, Mapping)):
-        raise TypeError(
-            f"{owner}: params must be a module, or an iterable of parameters or groups, got {type(params).__name__}"
-        )
-    found = list(params)
-    if not found:
-        raise ValueError(f"{owner}: the parameter list is empty (a generator that was already used up?)")
-    return found
-
-
 def _plain(value: Any) -> Any:
     """An option as a plain value: a 0-d tensor as its number, a list (from JSON) as a tuple."""
     if isinstance(value, Tensor):
@@ -331,4 +370,9 @@ def _plain(value: Any) -> Any:
 
 
 def _copied(value: Any) -> Any:
+    """A nest of dicts and lists with every tensor cloned: groups too hold tensors (lr)."""
+    if isinstance(value, dict):
+        return {key: _copied(x) for key, x in value.items()}
+    if isinstance(value, list):
+        return [_copied(x) for x in value]
     return value.clone() if isinstance(value, Tensor) else value

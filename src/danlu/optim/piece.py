@@ -13,19 +13,22 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import cache
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
 
 from torch import Tensor
 
 from danlu.ranges import Interval, Structural, check, hints
 
+if TYPE_CHECKING:
+    from danlu.optim.context import Context
+
 __all__ = [
+    "Average",
     "Codec",
-    "Context",
     "Decay",
     "Direction",
     "GradPiece",
@@ -41,7 +44,10 @@ __all__ = [
     "Scalars",
     "Scope",
     "Signal",
+    "Start",
+    "Stateful",
     "Tick",
+    "Write",
     "absolute",
     "gradient",
     "square",
@@ -82,13 +88,17 @@ class Tick:
         t: number of this tensor's step, from 1.
         lr: learning rate in force, after the rule's rate pieces.
         peak_lr: the group's reference learning rate (its ``peak_lr`` key).
-        memory: host numbers that pieces keep between steps, by state key.
+        memory: host numbers that pieces keep per tensor between steps, by state key.
+        shared: host numbers that pieces keep per group between steps, as they are in this step.
+        loss: the loss that the step was given, or nan.
     """
 
     t: int
     lr: float
     peak_lr: float
     memory: Mapping[str, float] = field(default_factory=dict)
+    shared: Mapping[str, float] = field(default_factory=dict)
+    loss: float = math.nan
 
 
 class Reading(NamedTuple):
@@ -110,24 +120,44 @@ class Reading(NamedTuple):
         return self.raw.sqrt() * self.root_debias if self.of is Signal.SQUARE else self.hat
 
 
-class Piece(ABC):  # noqa: B024 - a piece that needs none of the hooks is still no instance of Piece itself
+Start: TypeAlias = float | Callable[[Tensor], Tensor]  # one value everywhere, or made from the parameter (any shape)
+
+
+class Piece(ABC):
     """One trick. A subclass is a final frozen dataclass whose annotations carry the ranges of its fields."""
 
     axis: ClassVar[str]  # the kind of piece, which is also its package
     scope: ClassVar[Scope] = "element"
     needs: ClassVar[frozenset[Need]] = frozenset({"grad"})
-    memory: ClassVar[Mapping[str, float]] = {}  # host numbers kept between steps: state key -> first value
 
     def __post_init__(self) -> None:
         owner = f"{self.axis}.{type(self).__name__}"
         check(owner, _hints(type(self)), {f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
 
+    @property
+    def parts(self) -> Mapping[str, Piece]:
+        """The pieces inside this one, by field."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {name: x for name, x in found.items() if isinstance(x, Piece)}
+
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The numbers that the law reads from ``h``, computed on the host in double precision."""
         return {}
 
+    def memory(self) -> Mapping[str, float]:
+        """Host numbers kept per tensor between steps: state key -> first value."""
+        return {}
+
     def remember(self, tick: Tick) -> Mapping[str, float]:
         """The new values of `memory` after this step."""
+        return {}
+
+    def shared(self) -> Mapping[str, float]:
+        """Host numbers kept per group between steps: key -> first value."""
+        return {}
+
+    def share(self, tick: Tick) -> Mapping[str, float]:
+        """New values of `shared`, at the start of a step; ``tick.t`` is the largest of the group."""
         return {}
 
     def brief(self) -> str:
@@ -145,22 +175,22 @@ class Piece(ABC):  # noqa: B024 - a piece that needs none of the hooks is still 
         return copy
 
 
-class GradPiece(Piece):
-    """Transforms the gradient before the moments see it."""
+class Stateful(Piece):
+    """A piece with slots of its own: ``c.load(slot)`` reads the old value, ``c.save(slot, x)`` keeps the new one."""
 
-    axis: ClassVar[str] = "grad"
-
-    @abstractmethod
-    def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
-        """Return the transformed gradient."""
+    def slots(self) -> Mapping[str, Start]:
+        """The state slots of this piece with their start values."""
+        return {}
 
 
 class Measured(Piece):
-    """A piece that needs one small quantity of all tensors before it can act.
+    """A piece that needs a few sums over all tensors before it can act.
 
-    The engine calls `measure` on every tensor, reduces over tensors and ranks, calls `settle` once, and hands the result to the
-    law as ``h["total"]``.
+    The engine calls `measure` on every tensor at the moment when the piece would act, reduces over tensors, calls `settle` once
+    per group, and hands its numbers to the law as ``h["total"]`` (or what `settles` names). Nothing has been written by then.
     """
+
+    settles: ClassVar[tuple[str, ...]] = ("total",)
 
     @property
     def reduction(self) -> Reduction:
@@ -168,12 +198,22 @@ class Measured(Piece):
         return "sum"
 
     @abstractmethod
-    def measure(self, g: Tensor, c: Context) -> Tensor:
-        """Return this tensor's share as a 0-d float64 tensor."""
+    def measure(self, c: Context, h: Scalars) -> Tensor:
+        """Return this tensor's share as a small float64 tensor."""
 
     @abstractmethod
-    def settle(self, total: Tensor) -> Tensor:
-        """Return the number that the law needs, from the reduced total."""
+    def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor | float]:
+        """Return the numbers that the law needs (all of `settles`), and new values of `shared`, from the reduced total."""
+
+
+class GradPiece(Stateful):
+    """Transforms the gradient before the moments see it."""
+
+    axis: ClassVar[str] = "grad"
+
+    @abstractmethod
+    def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return the transformed gradient."""
 
 
 class Moment(Piece):
@@ -186,16 +226,18 @@ class Moment(Piece):
         """Which function of the gradient it holds, and so its unit."""
         return gradient
 
-    def slots(self, name: str) -> Mapping[str, float]:
+    def slots(self, name: str) -> Mapping[str, Start]:
         """The state slots of a moment called `name`, with their start values."""
         return {name: 0.0}
 
     @abstractmethod
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the new value of every slot, from the gradient (or whatever is smoothed) and the old values."""
 
     @abstractmethod
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return what the direction sees."""
 
 
@@ -206,7 +248,7 @@ class Codec(Piece):
     fresh: ClassVar[bool] = True
 
     @abstractmethod
-    def encode(self, x: Tensor) -> dict[str, Tensor]:
+    def encode(self, x: Tensor, h: Scalars) -> dict[str, Tensor]:
         """Return the stored parts of `x`, by suffix of the state key ("" for none)."""
 
     @abstractmethod
@@ -214,7 +256,7 @@ class Codec(Piece):
         """Return the value in the shape and compute dtype of `like`."""
 
 
-class Direction(Piece):
+class Direction(Stateful):
     """The unit-free (or gradient-unit) direction u from the readings; the step is −lr·u."""
 
     axis: ClassVar[str] = "direction"
@@ -225,31 +267,31 @@ class Direction(Piece):
         """Return u, with the shape of p."""
 
 
-class Modify(Piece):
-    """Changes the direction (before lr) or the step (after lr)."""
+class Modify(Stateful):
+    """Changes the direction (before lr) or the step (after lr). May set ``c.lr_scale``, which scales step and decay alike."""
 
     axis: ClassVar[str] = "modify"
-
-    def slots(self) -> Mapping[str, float]:
-        """The state slots of this piece with their start values."""
-        return {}
 
     @abstractmethod
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the changed direction."""
 
 
-class Decay(Piece):
-    """Pulls the parameter towards zero: through the gradient (`penalty`) or beside it (`shrink`)."""
+class Decay(Stateful):
+    """Pulls the parameter: through the gradient (`penalty`), beside the step (`shrink`), or after it (`constrain`)."""
 
     axis: ClassVar[str] = "decay"
 
-    def penalty(self, g: Tensor, p: Tensor, h: Scalars) -> Tensor:
+    def penalty(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the gradient with the penalty's gradient added."""
         return g
 
-    def shrink(self, p: Tensor, h: Scalars) -> Tensor:
-        """Return the decayed parameter, before the step is subtracted."""
+    def shrink(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return the decayed old parameter, before the step is subtracted; ``c.u`` is the final direction."""
+        return p
+
+    def constrain(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return the new parameter, put back into its bounds."""
         return p
 
 
@@ -263,49 +305,28 @@ class Rate(Piece):
         """Return the factor for this step."""
 
 
-class Context:
-    """One step of one tensor as its pieces see it: old p, current g, the readings so far, and the state behind them."""
+class Average(Stateful):
+    """Keeps another point beside the parameter, or moves the parameter itself; evaluation is done at `point`."""
 
-    def __init__(self, p: Tensor, g: Tensor, old: Mapping[str, Tensor], store: Mapping[str, Codec]) -> None:
-        self.p = p
-        self.g = g
-        self.readings: dict[str, Reading] = {}
-        self.new: dict[str, Tensor] = {}  # encoded parts by state key
-        self._old = old
-        self._store = store
+    axis: ClassVar[str] = "average"
 
-    def numerator(self, name: str | None = None) -> Reading:
-        """The moment `name`, or else the first signed moment, or else the gradient itself."""
-        if name is not None:
-            return self.readings[name]
-        return next((r for r in self.readings.values() if r.of is Signal.GRADIENT), Reading(self.g))
+    @abstractmethod
+    def follow(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return the parameter after the step (`p` unless the average moves it), and save the slots; ``c.p`` is the old one."""
 
-    def denominator(self, name: str | None = None) -> Reading:
-        """The moment `name`, or else the first one that holds a magnitude."""
-        if name is not None:
-            return self.readings[name]
-        return next(r for r in self.readings.values() if r.of is not Signal.GRADIENT)
-
-    def run(self, name: str, moment: Moment, g: Tensor, h: Scalars) -> Reading:
-        """Advance a moment by g through its store, and read it."""
-        slots = moment.slots(name)
-        old = {slot: self._decode(slot, self._old) for slot in slots}
-        new = moment.update(name, g, old, h)
-        for slot in slots:
-            codec = self._store[slot]
-            parts = {_key(slot, part): value for part, value in codec.encode(new[slot]).items()}
-            self.new.update(parts)
-            if not codec.fresh:
-                new[slot] = self._decode(slot, parts)
-        return moment.read(name, g, old, new, h)
-
-    def _decode(self, slot: str, planes: Mapping[str, Tensor]) -> Tensor:
-        parts = {key[len(slot) + 1 :]: value for key, value in planes.items() if key == slot or key.startswith(slot + ".")}
-        return self._store[slot].decode(parts, self.p)
+    @abstractmethod
+    def point(self, p: Tensor, slots: Mapping[str, Tensor]) -> Tensor:
+        """Return where to evaluate, from the parameter and the decoded slots. Called on the piece with its numbers."""
 
 
-def _key(slot: str, part: str) -> str:
-    return f"{slot}.{part}" if part else slot
+class Write(Stateful):
+    """How the new parameter is rounded into a narrower dtype."""
+
+    axis: ClassVar[str] = "write"
+
+    @abstractmethod
+    def __call__(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return the value to store, representable in the parameter's dtype; ``c.p`` is the old one, ``c.dtype`` the dtype."""
 
 
 @cache

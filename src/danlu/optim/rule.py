@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Self
@@ -11,10 +11,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from danlu.optim.context import Context
 from danlu.optim.grad.negate import Negate
 from danlu.optim.piece import (
+    Average,
     Codec,
-    Context,
     Decay,
     Direction,
     GradPiece,
@@ -28,7 +29,10 @@ from danlu.optim.piece import (
     Scalars,
     Scope,
     Signal,
+    Start,
+    Stateful,
     Tick,
+    Write,
 )
 from danlu.optim.store.dense import Dense
 from danlu.registry import did_you_mean
@@ -36,6 +40,10 @@ from danlu.registry import did_you_mean
 __all__ = ["Rule"]
 
 Layout = tuple[tuple[str, str], ...]  # (path of the piece, name of its scalar), in the order of the packed vector h
+Numbers = Mapping[str, Scalars]  # the numbers of each piece, by path
+
+_TUPLES = ("rate", "grad", "modify", "after_lr")
+_SINGLES = ("direction", "decay", "average", "write")
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,16 @@ class Rule:
     The order, which every rule shares (Δ is what leaves p; everything that reads p reads the old p)::
 
         g ← grad(g)                 the gradient transforms, in order
-        g ← decay.penalty(g, p)     L2 only
+        g ← decay.penalty(g)        L2 only
         m ← moments(g)              each through its store
         u ← direction(g, m)
         u ← modify(u)               in order
         Δ ← lr·u                    lr after the rate pieces
         Δ ← after_lr(Δ)             in order: momentum that carries each step's own lr
         p ← decay.shrink(p) − Δ
+        p ← decay.constrain(p)      constraints only
+        p ← average.follow(p)       averages that move p; others only watch
+        p ← write(p)                rounding into the parameter's dtype
 
     Args:
         direction: what turns readings into the direction u.
@@ -62,6 +73,8 @@ class Rule:
         after_lr: changes of the step, after lr.
         decay: weight decay, or None.
         rate: host factors on lr.
+        average: another point beside the parameter, or None.
+        write: how the parameter is rounded, or None for to nearest.
         store: one codec for all slots, or a mapping from slot to codec (others stay dense).
 
     Raises:
@@ -76,10 +89,12 @@ class Rule:
     after_lr: tuple[Modify, ...] = ()
     decay: Decay | None = None
     rate: tuple[Rate, ...] = ()
+    average: Average | None = None
+    write: Write | None = None
     store: Codec | Mapping[str, Codec] = field(default_factory=Dense)
 
     def __post_init__(self) -> None:
-        for name in ("grad", "modify", "after_lr", "rate"):
+        for name in _TUPLES:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, Piece) else tuple(value))
         object.__setattr__(self, "moments", dict(self.moments))
@@ -112,8 +127,8 @@ class Rule:
 
     @cached_property
     def pieces(self) -> Mapping[str, Piece]:
-        """Every piece by its path (``grad.0``, ``moments.exp_avg``, ``direction``), in the order of acting."""
-        return dict(self._walk())
+        """Every piece by its path (``grad.0``, ``moments.exp_avg``, ``direction``), in the order of acting; codecs last."""
+        return {**dict(self._walk()), **{f"store.{slot}": codec for slot, codec in self.codecs.items()}}
 
     def _walk(self) -> Iterator[tuple[str, Piece]]:
         for axis in ("rate", "grad"):
@@ -122,15 +137,16 @@ class Rule:
         yield "direction", self.direction
         for axis in ("modify", "after_lr"):
             yield from ((f"{axis}.{i}", piece) for i, piece in enumerate(getattr(self, axis)))
-        if self.decay is not None:
-            yield "decay", self.decay
+        for axis in ("decay", "average", "write"):
+            if getattr(self, axis) is not None:
+                yield axis, getattr(self, axis)
 
     @cached_property
-    def slots(self) -> Mapping[str, float]:
-        """The state slots that hold a number per element, with their start values."""
-        found: dict[str, float] = {}
+    def slots(self) -> Mapping[str, Start]:
+        """The state slots with their start values."""
+        found: dict[str, Start] = {}
         groups = [moment.slots(name) for name, moment in self.moments.items()]
-        groups += [piece.slots() for piece in (*self.modify, *self.after_lr)]
+        groups += [piece.slots() for _, piece in self._walk() if isinstance(piece, Stateful)]
         for group in groups:
             for name, start in group.items():
                 if name in found:
@@ -139,46 +155,63 @@ class Rule:
         return found
 
     @cached_property
+    def codecs(self) -> Mapping[str, Codec]:
+        """The codec of every slot; a slot that is made from the parameter (a copy, a scalar) stays dense."""
+        chosen = (
+            self.store
+            if isinstance(self.store, Mapping)
+            else {slot: self.store for slot, start in self.slots.items() if not callable(start)}
+        )
+        return {slot: chosen.get(slot, Dense()) for slot in self.slots}
+
+    @cached_property
+    def _all(self) -> tuple[Piece, ...]:
+        """Every piece, those inside others included."""
+        found = list(self.pieces.values())
+        for piece in found:
+            found.extend(piece.parts.values())
+        return tuple(found)
+
+    @cached_property
     def memory(self) -> Mapping[str, float]:
-        """The host numbers kept between steps, with their first values."""
-        return {key: value for piece in self.pieces.values() for key, value in piece.memory.items()}
+        """The host numbers kept per tensor between steps, with their first values."""
+        return {key: value for piece in self.pieces.values() for key, value in piece.memory().items()}
+
+    @cached_property
+    def shared(self) -> Mapping[str, float]:
+        """The host numbers kept per group between steps, with their first values."""
+        return {key: value for piece in self.pieces.values() for key, value in piece.shared().items()}
 
     @cached_property
     def needs(self) -> frozenset[Need]:
         """What a step needs beside the gradient."""
-        return frozenset[Need]({"grad"}).union(*(piece.needs for piece in self.pieces.values()))
+        return frozenset[Need]({"grad"}).union(*(piece.needs for piece in self._all))
 
     @cached_property
     def scope(self) -> Scope:
         """The widest scope of the pieces' laws (a measure that is one number for all tensors leaves a law element-wise)."""
         order: Sequence[Scope] = ("element", "tensor", "matrix", "model")
-        return max((piece.scope for piece in self.pieces.values()), key=order.index)
+        return max((piece.scope for piece in self._all), key=order.index)
 
     @cached_property
-    def codecs(self) -> Mapping[str, Codec]:
-        """The codec of every slot."""
-        if isinstance(self.store, Mapping):
-            return {slot: self.store.get(slot, Dense()) for slot in self.slots}
-        return dict.fromkeys(self.slots, self.store)
-
-    @cached_property
-    def measures(self) -> tuple[tuple[int, Measured], ...]:
-        """The gradient transforms that need a quantity of all tensors, with their positions."""
-        return tuple((i, piece) for i, piece in enumerate(self.grad) if isinstance(piece, Measured))
+    def measures(self) -> Mapping[str, Measured]:
+        """The pieces that need sums over all tensors, by path, in the order of acting."""
+        return {path: piece for path, piece in self.pieces.items() if isinstance(piece, Measured)}
 
     def init(self, p: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
         """Return the start state of a tensor: every slot's encoded parts, in p's layout and the given compute dtype."""
         state: dict[str, Tensor] = {}
+        before = Tick(0, 0.0, 1.0)
         for slot, start in self.slots.items():
-            for part, value in self.codecs[slot].encode(torch.full_like(p, start, dtype=dtype)).items():
+            x = start(p.to(dtype, copy=True)) if callable(start) else torch.full_like(p, start, dtype=dtype)
+            for part, value in self.codecs[slot].encode(x, self.codecs[slot].scalars(before)).items():
                 state[f"{slot}.{part}" if part else slot] = value
         return state
 
     # ---- phase 1, on the host -------------------------------------------------------------------------------------------
 
-    def tick(self, t: int, lr: float, peak_lr: float, memory: Mapping[str, float]) -> Tick:
+    def ticked(self, tick: Tick) -> Tick:
         """Return the tick of one step, with lr after the rate pieces."""
-        tick = Tick(t, lr, peak_lr, memory)
         for piece in self.rate:
             tick = replace(tick, lr=tick.lr * piece.factor(tick))
         return tick
@@ -192,15 +225,19 @@ class Rule:
 
     @cached_property
     def layout(self) -> Layout:
-        """Where each number of `scalars` belongs; totals of measures follow at the end."""
-        tick = Tick(1, 0.0, 1.0, self.memory)
+        """Where each number of `scalars` belongs; what measures settle follows at the end."""
+        tick = Tick(1, 1.0, 1.0, self.memory, self.shared, 1.0)
         named = [("", "lr")]
         named += [(path, name) for path, piece in self.pieces.items() for name in piece.scalars(tick)]
-        return (*named, *((f"grad.{i}", "total") for i, _ in self.measures))
+        return (*named, *((path, name) for path, piece in self.measures.items() for name in piece.settles))
 
     def remember(self, tick: Tick) -> dict[str, float]:
-        """Return the host numbers to keep after this step."""
+        """Return the host numbers of the tensor to keep after this step."""
         return {key: value for piece in self.pieces.values() for key, value in piece.remember(tick).items()}
+
+    def share(self, tick: Tick) -> dict[str, float]:
+        """Return the group's host numbers at the start of a step."""
+        return {**tick.shared, **{key: x for piece in self.pieces.values() for key, x in piece.share(tick).items()}}
 
     # ---- phase 2, on one tensor: called on `structure`, whose numbers are erased ---------------------------------------------
 
@@ -208,32 +245,24 @@ class Rule:
     def structure(self) -> Rule:
         """The rule with every scalar field nan: what a kernel is compiled from and cached under."""
         changes: dict[str, Any] = {name: tuple(x.structure() for x in getattr(self, name)) for name in _TUPLES}
+        changes |= {name: x if (x := getattr(self, name)) is None else x.structure() for name in _SINGLES}
         changes["moments"] = {name: moment.structure() for name, moment in self.moments.items()}
-        changes["direction"] = self.direction.structure()
-        changes["decay"] = None if self.decay is None else self.decay.structure()
+        changes["store"] = {slot: codec.structure() for slot, codec in self.codecs.items()}
         erased = object.__new__(type(self))
         for f in fields(self):
-            object.__setattr__(erased, f.name, changes.get(f.name, getattr(self, f.name)))
+            object.__setattr__(erased, f.name, changes[f.name])
+        erased.__dict__.update(slots=self.slots, codecs=changes["store"], layout=self.layout)  # not to be made from nan
         return erased
 
-    def bind(self, values: Sequence[Scalar], layout: Layout) -> dict[str, dict[str, Scalar]]:
-        """Hand each number to its piece: path -> name -> number."""
+    def bind(self, values: Sequence[Scalar]) -> dict[str, dict[str, Scalar]]:
+        """Hand each number of `layout` to its piece: path -> name -> number."""
         h: dict[str, dict[str, Scalar]] = {path: {} for path in ("", *self.pieces)}
-        for (path, name), value in zip(layout, values, strict=True):
+        for (path, name), value in zip(self.layout, values, strict=True):
             h[path][name] = value
         return h
 
-    def measure(self, index: int, p: Tensor, g: Tensor, h: Mapping[str, Scalars]) -> Tensor:
-        """Return this tensor's share of the quantity that ``grad[index]`` needs, seen after the transforms before it."""
-        c = Context(p, g, {}, {})
-        for i in range(index):
-            c.g = self.grad[i](c.g, c, h[f"grad.{i}"])
-        piece = self.grad[index]
-        assert isinstance(piece, Measured)
-        return piece.measure(c.g, c)
-
     def step(
-        self, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: Mapping[str, Scalars]
+        self, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: Numbers, dtype: torch.dtype | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the new parameter and the new stored state; pure and out of place.
 
@@ -242,32 +271,60 @@ class Rule:
             g: gradient in the compute dtype, same shape.
             planes: stored state by key.
             h: the numbers of each piece, from `bind`.
+            dtype: the dtype that the parameter is kept in; None for p's.
         """
-        c = Context(p, g, planes, self.codecs)
+        flow = self._flow(Context(p, g, planes, self.codecs, h, dtype or p.dtype), h)
+        while True:
+            try:
+                next(flow)
+            except StopIteration as end:
+                return end.value
+
+    def measure(self, path: str, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: Numbers) -> Tensor:
+        """Return this tensor's share of what the piece at `path` needs, at the moment when it would act."""
+        c = Context(p, g, planes, self.codecs, h, p.dtype)
+        for reached in self._flow(c, h):
+            if reached == path:
+                piece = self.measures[path]
+                return piece.measure(c, h[path])
+        raise AssertionError(f"{path} never acts")
+
+    def _flow(self, c: Context, h: Numbers) -> Generator[str, None, tuple[Tensor, dict[str, Tensor]]]:
+        """The order of acting. Yields a path before the piece there acts, so that a measure can be taken at that point."""
         for i, transform in enumerate(self.grad):
-            c.g = transform(c.g, c, h[f"grad.{i}"])
+            yield f"grad.{i}"
+            c.g = c.u = transform(c.g, c, h[f"grad.{i}"])
         if self.decay is not None:
-            c.g = self.decay.penalty(c.g, p, h["decay"])
+            c.g = c.u = self.decay.penalty(c.g, c, h["decay"])
         for name, moment in self.moments.items():
+            yield f"moments.{name}"
             c.readings[name] = c.run(name, moment, c.g, h[f"moments.{name}"])
-        u = self.direction(c, h["direction"])
+        yield "direction"
+        c.u = self.direction(c, h["direction"])
         for i, modify in enumerate(self.modify):
-            u = modify(u, c, h[f"modify.{i}"])
-        delta = u * h[""]["lr"]
+            yield f"modify.{i}"
+            c.u = modify(c.u, c, h[f"modify.{i}"])
+        delta = c.u * c.lr
         for i, modify in enumerate(self.after_lr):
+            yield f"after_lr.{i}"
             delta = modify(delta, c, h[f"after_lr.{i}"])
-        kept = p if self.decay is None else self.decay.shrink(p, h["decay"])
-        return kept - delta, c.new
+        yield "decay"
+        p = c.p if self.decay is None else self.decay.shrink(c.p, c, h["decay"])
+        p = p - delta
+        if self.decay is not None:
+            p = self.decay.constrain(p, c, h["decay"])
+        if self.average is not None:
+            yield "average"
+            p = self.average.follow(p, c, h["average"])
+        if self.write is not None:
+            p = self.write(p, c, h["write"])
+        return p, c.new
 
     def __str__(self) -> str:
         """The composition, a line per piece: its place, the piece, its law."""
-        rows = [(path, piece.brief(), _law(piece)) for path, piece in self.pieces.items()]
-        rows += [(f"store.{slot}", codec.brief(), "") for slot, codec in self.codecs.items() if codec != Dense()]
+        rows = [(path, piece.brief(), _law(piece)) for path, piece in self.pieces.items() if piece != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
-
-
-_TUPLES = ("grad", "modify", "after_lr", "rate")
 
 
 def _law(piece: Piece) -> str:

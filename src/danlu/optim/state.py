@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from danlu.optim.piece import Tick
 from danlu.optim.rule import Rule
 from danlu.optim.run.views import compute_dtype, real
 from danlu.registry import did_you_mean
@@ -69,9 +70,13 @@ def _by_name(
 
 
 def fresh(rule: Rule, p: Tensor) -> dict[str, Tensor]:
-    """Return the start state of a parameter; pairs of numbers are complex again for a complex one, as torch keeps them."""
-    state = rule.init(real(p.detach()), compute_dtype(p))
-    return {key: torch.view_as_complex(x) if p.is_complex() else x for key, x in state.items()}
+    """Return the start state of a parameter; a complex one's is complex where it has its shape, as torch keeps it."""
+    like, dtype = real(p.detach()), compute_dtype(p)
+    state = rule.init(like, dtype)
+    if not p.is_complex():
+        return state
+    pairs = {key for key, x in state.items() if x.shape == like.shape and x.dtype == dtype}
+    return {key: torch.view_as_complex(x) if key in pairs else x for key, x in state.items()}
 
 
 def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[str, Any]:
@@ -127,6 +132,10 @@ def _step(entry: Mapping[str, Any], rule: Rule, name: str) -> int:
     if "step" in entry:
         return int(entry["step"])
     # torch's SGD keeps no step. One past step is as good as any when no number of the rule depends on how many there were.
-    if rule.scalars(rule.tick(2, 1.0, 1.0, rule.memory)) == rule.scalars(rule.tick(1_000_003, 1.0, 1.0, rule.memory)):
+    if _numbers_at(rule, 2) == _numbers_at(rule, 1_000_003):
         return 1
     raise ValueError(f"load_state_dict: the state of {name} has no 'step', and this rule counts steps{_has(entry)}")
+
+
+def _numbers_at(rule: Rule, t: int) -> list[float]:
+    return rule.scalars(rule.ticked(Tick(t, 1.0, 1.0, rule.memory, rule.shared, 1.0)))

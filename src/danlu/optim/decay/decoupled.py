@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
+from danlu.optim.context import Context
 from danlu.optim.piece import Decay, Scalars, Tick
 from danlu.ranges import Fraction, NonNegative
 
@@ -26,12 +27,13 @@ class AbstractDecoupled(Decay):
     rate: NonNegative
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """The factor 1 − s."""
-        return {"keep": 1.0 - self.amount(tick)}
+        """s, and 1 − s, which in float32 is not what 1 minus a rounded s would be."""
+        amount = self.amount(tick)
+        return {"amount": amount, "keep": 1.0 - amount}
 
-    def shrink(self, p: Tensor, h: Scalars) -> Tensor:
+    def shrink(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return (1 − s)·p."""
-        return p * h["keep"]
+        return p * (h["keep"] if c.lr_scale is None else 1.0 - h["amount"] * c.lr_scale)
 
     @abstractmethod
     def amount(self, tick: Tick) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
+from danlu.optim.context import Context
 from danlu.optim.piece import Decay, Scalars, Tick
 from danlu.ranges import NonNegative
 
@@ -32,6 +33,6 @@ class L2(Decay):
         """λ."""
         return {"rate": self.rate}
 
-    def penalty(self, g: Tensor, p: Tensor, h: Scalars) -> Tensor:
+    def penalty(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return g + λ·p."""
-        return g + p * h["rate"]
+        return g + c.p * h["rate"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Context, Direction, Scalars
+from danlu.optim.context import Context
+from danlu.optim.piece import Direction, Scalars
 
 __all__ = ["Plain"]
 

@@ -10,7 +10,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Context, Direction, Reading, Scalars, Signal, Tick
+from danlu.optim.context import Context
+from danlu.optim.piece import Direction, Reading, Scalars, Signal, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["HatRatio", "InnerRatio", "Ratio"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Context, GradPiece, Measured, Reduction, Scalars
+from danlu.optim.context import Context
+from danlu.optim.piece import GradPiece, Measured, Reduction, Scalars, Tick
 from danlu.ranges import Interval, NonNegative, Positive, Structural
 
 __all__ = ["ClipNorm", "NormOrder"]
@@ -41,15 +43,15 @@ class ClipNorm(GradPiece, Measured):
         """How the shares of the tensors are joined."""
         return "max" if math.isinf(self.order) else "sum"
 
-    def measure(self, g: Tensor, c: Context) -> Tensor:
+    def measure(self, c: Context, h: Scalars) -> Tensor:
         """Return Σ|g|ᵖ of one tensor, or max|g|."""
-        norm = torch.linalg.vector_norm(g, self.order).double()
+        norm = torch.linalg.vector_norm(c.g, self.order).double()
         return norm if math.isinf(self.order) else norm**self.order
 
-    def settle(self, total: Tensor) -> Tensor:
+    def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor]:
         """Return the coefficient min(1, n/(‖g‖ₚ + eps))."""
         norm = total if math.isinf(self.order) else total ** (1.0 / self.order)
-        return (self.max_norm / (norm + self.eps)).clamp_max(1.0)
+        return {"total": (self.max_norm / (norm + self.eps)).clamp_max(1.0)}
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the gradient times the coefficient."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Context, GradPiece, Scalars, Tick
+from danlu.optim.context import Context
+from danlu.optim.piece import GradPiece, Scalars, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["ClipValue"]

@@ -9,7 +9,8 @@ from typing import Annotated
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Context, Modify, Scalars, Tick
+from danlu.optim.context import Context
+from danlu.optim.piece import Modify, Scalars, Tick
 from danlu.ranges import Interval
 
 __all__ = ["Rectifiable", "Rectify", "Threshold"]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Context, Modify, Moment, Scalars, Tick
+from danlu.optim.context import Context
+from danlu.optim.piece import Modify, Moment, Scalars, Start, Tick
 
 __all__ = ["Smooth"]
 
@@ -29,13 +30,17 @@ class Smooth(Modify):
     moment: Moment
     name: str = "momentum_buffer"
 
-    def slots(self) -> Mapping[str, float]:
+    def slots(self) -> Mapping[str, Start]:
         """The moment's slots."""
         return self.moment.slots(self.name)
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The moment's numbers."""
         return self.moment.scalars(tick)
+
+    def memory(self) -> Mapping[str, float]:
+        """The moment's host numbers."""
+        return self.moment.memory()
 
     def remember(self, tick: Tick) -> Mapping[str, float]:
         """The moment's host numbers."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick, square
+from danlu.optim.context import Context
+from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick, square
 
 __all__ = ["Centered"]
 
@@ -36,7 +37,7 @@ class Centered(Moment):
         """A variance has the unit of g²."""
         return square
 
-    def slots(self, name: str) -> Mapping[str, float]:
+    def slots(self, name: str) -> Mapping[str, Start]:
         """Both recursions' slots."""
         return {**self.second.slots(name), **self.first.slots(self.mean)}
 
@@ -44,14 +45,16 @@ class Centered(Moment):
         """Both recursions' numbers, the first moment's under ``mean.``."""
         return {**self.second.scalars(tick), **{f"mean.{k}": x for k, x in self.first.scalars(tick).items()}}
 
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return v and a."""
-        return {**self.second.update(name, g, old, h), **self.first.update(self.mean, g, old, _mean(h))}
+        return {**self.second.update(name, g, old, c, h), **self.first.update(self.mean, g, old, c, _mean(h))}
 
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return max(v − a², 0), both bias-corrected as their recursions say."""
-        v = self.second.read(name, g, old, new, h)
-        a = self.first.read(self.mean, g, old, new, _mean(h))
+        v = self.second.read(name, g, old, new, c, h)
+        a = self.first.read(self.mean, g, old, new, c, _mean(h))
         return Reading((v.hat - a.hat * a.hat).clamp_min(0.0), square)
 
 

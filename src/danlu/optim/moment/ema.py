@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick, gradient
+from danlu.optim.context import Context
+from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick, gradient
 from danlu.ranges import Beta, NonNegative
 
 __all__ = ["FLUSH", "Ema"]
@@ -49,7 +50,7 @@ class Ema(Moment):
         """What was asked for."""
         return self.of
 
-    def slots(self, name: str) -> Mapping[str, float]:
+    def slots(self, name: str) -> Mapping[str, Start]:
         """One slot, from `start`."""
         return {name: self.start}
 
@@ -59,12 +60,14 @@ class Ema(Moment):
         glance = 0.0 if self.peek is None else 1.0 - self.peek
         return {"new": 1.0 - self.beta, "glance": glance, "debias": debias, "root_debias": debias**0.5}
 
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return m + (1 − β)·(x − m)."""
         m = old[name] + (self.of(g) - old[name]) * h["new"]
         return {name: m if self.of is gradient else torch.where(m < FLUSH, 0.0, m)}
 
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return the average, or the glance ahead of it, with its bias correction."""
         m = new[name] if self.peek is None else old[name] + (self.of(g) - old[name]) * h["glance"]
         return Reading(m, self.of, h["debias"], h["root_debias"])

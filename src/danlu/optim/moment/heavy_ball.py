@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
+from danlu.optim.context import Context
 from danlu.optim.piece import Moment, Reading, Scalars, Tick
 from danlu.ranges import Beta, Fraction
 
@@ -37,10 +38,12 @@ class HeavyBall(Moment):
         """The weights of the old buffer and of g."""
         return {"keep": self.momentum, "new": 1.0 if tick.t == 1 else 1.0 - self.dampening}
 
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return μ·b + (1 − d)·g."""
         return {name: old[name] * h["keep"] + g * h["new"]}
 
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return the buffer, or g + μ·b."""
         return Reading(g + new[name] * h["keep"] if self.nesterov else new[name])

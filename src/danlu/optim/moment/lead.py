@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick
+from danlu.optim.context import Context
+from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick
 from danlu.ranges import Beta, Interval
 
 __all__ = ["Lead", "MomentumDecay"]
@@ -36,14 +37,12 @@ class Lead(Moment):
     beta: Beta
     momentum_decay: MomentumDecay = 4e-3
 
-    memory: ClassVar[Mapping[str, float]] = {"mu_product": 1.0}
-
     @property
     def signal(self) -> Signal:
         """The unit of the average."""
         return self.moment.signal
 
-    def slots(self, name: str) -> Mapping[str, float]:
+    def slots(self, name: str) -> Mapping[str, Start]:
         """The average's slots."""
         return self.moment.slots(name)
 
@@ -54,17 +53,23 @@ class Lead(Moment):
         weights = {"ahead": ahead / (1.0 - product * ahead), "now": (1.0 - self._mu(tick.t)) / (1.0 - product)}
         return {**self.moment.scalars(tick), **weights}
 
+    def memory(self) -> Mapping[str, float]:
+        """P before the first step, beside the average's own numbers."""
+        return {**self.moment.memory(), "mu_product": 1.0}
+
     def remember(self, tick: Tick) -> Mapping[str, float]:
         """P after this step."""
-        return {"mu_product": tick.memory["mu_product"] * self._mu(tick.t)}
+        return {**self.moment.remember(tick), "mu_product": tick.memory["mu_product"] * self._mu(tick.t)}
 
     def _mu(self, t: int) -> float:
         return self.beta * (1.0 - 0.5 * 0.96 ** (t * self.momentum_decay))
 
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the average's new state."""
-        return self.moment.update(name, g, old, h)
+        return self.moment.update(name, g, old, c, h)
 
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return the weighted sum of the average and the gradient."""
-        return Reading(self.moment.read(name, g, old, new, h).hat * h["ahead"] + g * h["now"])
+        return Reading(self.moment.read(name, g, old, new, c, h).hat * h["ahead"] + g * h["now"])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
+from danlu.optim.context import Context
 from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick, absolute
 from danlu.ranges import Beta, NonNegative
 
@@ -38,10 +39,12 @@ class MaxDecay(Moment):
         """β and ε."""
         return {"keep": self.beta, "eps": self.eps}
 
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return max(β·u, |g| + ε)."""
         return {name: torch.maximum(old[name] * h["keep"], g.abs() + h["eps"])}
 
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return u."""
         return Reading(new[name], absolute)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick
+from danlu.optim.context import Context
+from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick
 
 __all__ = ["Peak"]
 
@@ -34,7 +35,7 @@ class Peak(Moment):
         """The unit of the moment."""
         return self.moment.signal
 
-    def slots(self, name: str) -> Mapping[str, float]:
+    def slots(self, name: str) -> Mapping[str, Start]:
         """The moment's slots and the maximum."""
         return {**self.moment.slots(name), f"max_{name}": 0.0}
 
@@ -42,11 +43,13 @@ class Peak(Moment):
         """The moment's numbers."""
         return self.moment.scalars(tick)
 
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the moment's state and max(x, v)."""
-        new = self.moment.update(name, g, old, h)
+        new = self.moment.update(name, g, old, c, h)
         return {**new, f"max_{name}": torch.maximum(old[f"max_{name}"], new[name])}
 
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return the maximum in place of the moment."""
-        return self.moment.read(name, g, old, new, h)._replace(raw=new[f"max_{name}"])
+        return self.moment.read(name, g, old, new, c, h)._replace(raw=new[f"max_{name}"])

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, square
+from danlu.optim.context import Context
+from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, square
 from danlu.ranges import NonNegative
 
 __all__ = ["Sum"]
@@ -32,14 +33,16 @@ class Sum(Moment):
         """What was asked for."""
         return self.of
 
-    def slots(self, name: str) -> Mapping[str, float]:
+    def slots(self, name: str) -> Mapping[str, Start]:
         """One slot, from `start`."""
         return {name: self.start}
 
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], h: Scalars) -> dict[str, Tensor]:
+    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return G + x."""
         return {name: old[name] + self.of(g)}
 
-    def read(self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], h: Scalars) -> Reading:
+    def read(
+        self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
+    ) -> Reading:
         """Return G."""
         return Reading(new[name], self.of)

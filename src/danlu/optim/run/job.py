@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from danlu.optim.piece import Tick
 from danlu.optim.rule import Rule
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.views import compute_dtype, real
 
-__all__ = ["Job", "numbered", "settled"]
+__all__ = ["Job", "Round"]
 
 
 class Job:
@@ -35,47 +36,77 @@ class Job:
         self.group, self.lr, self.peak_lr = group, lr, peak_lr
 
 
-def numbered(jobs: Iterable[Job], totals: Mapping[int, Sequence[Tensor]]) -> Iterator[tuple[Job, Numbers]]:
-    """Yield each job with the numbers of its tick; tensors of one group at one step share them."""
-    shared: dict[tuple[Any, ...], Numbers] = {}
-    for job in jobs:
-        memory = {key: job.state[key] for key in job.rule.memory}
-        key = (job.group, job.state["step"], *memory.values())
-        if key not in shared:
-            tick = job.rule.tick(job.state["step"] + 1, job.lr, job.peak_lr, memory)
-            shared[key] = Numbers(job.rule, tick, totals[job.group])
-        yield job, shared[key]
+class Round:
+    """The numbers of one step over many tensors.
 
+    Args:
+        jobs: the tensors that step.
+        kept: group index -> the host numbers that its pieces share, as the last step left them.
+        loss: the loss that the step was given, or nan.
 
-def settled(jobs: Sequence[Job]) -> dict[int, list[Tensor]] | None:
-    """Measure, reduce over all tensors, and settle, one measure after the other.
-
-    Groups whose rules measure the same thing share one total: a global norm is global over groups.
-
-    Returns:
-        Group index -> the settled totals of its rule's measures in their order, or None when a total is not finite.
+    Attributes:
+        shared: the same for this step; to be kept when the step is taken.
     """
-    totals: dict[int, list[Tensor]] = {job.group: [] for job in jobs}
-    for depth in range(max((len(job.rule.measures) for job in jobs), default=0)):
-        # An empty tensor is left out: some measures, such as a largest magnitude, have no value there.
-        asking = [job for job in jobs if len(job.rule.measures) > depth and job.p.numel()]
-        sums = _reduced(asking, depth, totals)
-        if not all(bool(torch.isfinite(total)) for total in sums.values()):
-            return None
-        for group, rule in {job.group: job.rule for job in asking}.items():
-            _, piece = rule.measures[depth]
-            totals[group].append(piece.settle(sums[repr(piece.structure())]))
-    return totals
 
+    def __init__(self, jobs: Sequence[Job], kept: Mapping[int, Mapping[str, float]], loss: float) -> None:
+        self._jobs = jobs
+        self._loss = loss
+        self._settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {job.group: {} for job in jobs}
+        self._first = {job.group: job for job in reversed(jobs)}
+        self.shared: dict[int, dict[str, float]] = {}
+        for group, job in self._first.items():
+            self.shared[group] = {**job.rule.shared, **kept.get(group, {})}
+            self.shared[group] = job.rule.share(self._tick(group))
 
-def _reduced(jobs: Sequence[Job], depth: int, totals: Mapping[int, Sequence[Tensor]]) -> dict[str, Tensor]:
-    """The sum (or maximum) over all tensors of each different measure at one depth."""
-    sums: dict[str, Tensor] = {}
-    for job, numbers in numbered(jobs, totals):
-        index, piece = job.rule.measures[depth]
-        dtype = compute_dtype(job.p)
-        part = job.rule.measure(index, real(job.p).to(dtype), real(job.g).to(dtype), numbers.bound())
-        key = repr(piece.structure())
-        join = torch.maximum if piece.reduction == "max" else torch.add
-        sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part
-    return sums
+    def settle(self) -> bool:
+        """Measure, reduce over all tensors, and settle, one measure after the other.
+
+        Groups whose rules measure the same thing share one sum: a global norm is global over groups.
+
+        Returns:
+            Whether every sum is finite; if not, the step must not be taken.
+        """
+        for depth in range(max((len(job.rule.measures) for job in self._first.values()), default=0)):
+            sums = self._reduced(depth)
+            if not all(bool(torch.isfinite(total).all()) for total in sums.values()):
+                return False
+            for group, job in self._first.items():
+                for path, piece in list(job.rule.measures.items())[depth : depth + 1]:
+                    total = sums.get(repr(piece.structure()))
+                    if total is None:  # the group has empty tensors only
+                        continue
+                    found = piece.settle(total, self._tick(group))
+                    self._settled[group][path] = {name: found[name] for name in piece.settles}
+                    self.shared[group] |= {key: float(x) for key, x in found.items() if key in job.rule.shared}
+        return True
+
+    def numbered(self, jobs: Sequence[Job] | None = None) -> Iterator[tuple[Job, Numbers]]:
+        """Yield each job with the numbers of its tick; tensors of one group at one step share them."""
+        made: dict[tuple[Any, ...], Numbers] = {}
+        for job in self._jobs if jobs is None else jobs:
+            memory = {key: job.state[key] for key in job.rule.memory}
+            key = (job.group, job.state["step"], *memory.values())
+            if key not in made:
+                tick = Tick(job.state["step"] + 1, job.lr, job.peak_lr, memory, self.shared[job.group], self._loss)
+                made[key] = Numbers(job.rule, job.rule.ticked(tick), self._settled[job.group])
+            yield job, made[key]
+
+    def _tick(self, group: int) -> Tick:
+        """The group's own tick: of its tensor that is furthest on."""
+        job = self._first[group]
+        t = 1 + max(x.state["step"] for x in self._jobs if x.group == group)
+        return job.rule.ticked(Tick(t, job.lr, job.peak_lr, job.rule.memory, self.shared[group], self._loss))
+
+    def _reduced(self, depth: int) -> dict[str, Tensor]:
+        """The sum (or maximum) of each different measure at one depth, over all tensors but empty ones: no maximum there."""
+        sums: dict[str, Tensor] = {}
+        for job, numbers in self.numbered([job for job in self._jobs if len(job.rule.measures) > depth and job.p.numel()]):
+            path, piece = list(job.rule.measures.items())[depth]
+            dtype = compute_dtype(job.p)
+            p, g = real(job.p.detach()).to(dtype), real(job.g).to(dtype)
+            planes = {key: real(x) for key, x in job.state.items() if isinstance(x, Tensor)}
+            part = job.rule.structure.measure(path, p, g, planes, numbers.bound())
+            key = repr(piece.structure())
+            join = torch.maximum if piece.reduction == "max" else torch.add
+            sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part
+        return sums

@@ -23,8 +23,8 @@ __all__ = ["PARALLEL_FROM", "Kernel", "compiler_for", "kernel"]
 PARALLEL_FROM = 32_768  # elements; below, waking the second thread costs more than it saves
 _EXAMPLE = 1 << 18  # never 0 or 1: those sizes specialise
 
-Kernel = Callable[[int, Sequence[Tensor]], None]
-_BUILT: dict[tuple[Any, ...], Kernel] = {}
+Kernel = Callable[[Tensor, Tensor], None]
+_BUILT: dict[tuple[Any, ...], tuple[list[int | None], Callable[..., Any]]] = {}
 
 
 @cache
@@ -40,24 +40,34 @@ def compiler_for(device_type: str) -> str | None:
     return None
 
 
-def kernel(rule: Rule, tensors: Sequence[Tensor], parallel: bool) -> Kernel:
-    """Return the kernel that advances 1-D tensors (p, g, planes…) by one step of `rule`; built at the first request.
+def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool) -> Kernel:
+    """Return the kernel that advances a 1-D tensor by one step of `rule`; compiled at the first request.
 
     Args:
         rule: any rule of element scope; only its structure matters.
-        tensors: p, g and the planes in state order, as examples of dtype and device.
+        p: the parameter, contiguous and 1-D.
+        planes: the state tensors in state order, 1-D of the same length.
         parallel: with threads (cpu only).
 
     Returns:
-        A callable ``run(n, (p, g, *planes, h))`` that writes p and the planes.
+        A callable ``run(g, h)`` that writes p and the planes; g has the dtype and shape of p.
     """
-    device = tensors[0].device
     keys = tuple(rule.init(torch.empty(1, device="meta"), torch.float32))
-    dtypes = tuple(t.dtype for t in tensors)
-    key = (repr(rule.structure), keys, dtypes, device.type, parallel)
+    given = [p, p, *planes, None]  # the law's arguments (p, g, *planes, h); g and h come with each call
+    dtypes = tuple(t.dtype for t in (p, p, *planes))
+    key = (repr(rule.structure), keys, dtypes, p.device.type, parallel)
     if key not in _BUILT:
-        _BUILT[key] = _build(rule.structure, rule, keys, dtypes, device, parallel)
-    return _BUILT[key]
+        _BUILT[key] = _build(rule.structure, rule, keys, dtypes, p.device, parallel)
+    inputs, compiled = _BUILT[key]
+    order = [p.numel() if i is None else given[i] for i in inputs]
+    at_g, at_h = inputs.index(1), inputs.index(len(given) - 1)
+
+    def run(g: Tensor, h: Tensor) -> None:
+        args = order.copy()  # compiled code empties the list that it gets
+        args[at_g], args[at_h] = g, h
+        compiled(args)
+
+    return run
 
 
 def _build(
@@ -67,26 +77,20 @@ def _build(
     dtypes: Sequence[torch.dtype],
     device: torch.device,
     parallel: bool,
-) -> Kernel:
-    layout = rule.layout
+) -> tuple[list[int | None], Callable[..., Any]]:
     compute = torch.float64 if dtypes[0] == torch.float64 else torch.float32
 
     def law(*args: Tensor) -> None:
         p, g, *planes, h = args
-        numbers = structure.bind(h.unbind(), layout)
-        new_p, new = structure.step(p.to(compute), g.to(compute), dict(zip(keys, planes, strict=True)), numbers)
+        numbers = structure.bind(h.unbind())
+        new_p, new = structure.step(p.to(compute), g.to(compute), dict(zip(keys, planes, strict=True)), numbers, p.dtype)
         p.copy_(new_p)
         for key, plane in zip(keys, planes, strict=True):
             plane.copy_(new[key])
 
     examples = [torch.ones(_EXAMPLE, dtype=dtype, device=device) for dtype in dtypes]
-    examples.append(torch.ones(len(layout), dtype=compute, device=device))
-    inputs, compiled = _capture(law, examples, threads=-1 if parallel else 1)
-
-    def run(n: int, args: Sequence[Tensor]) -> None:
-        compiled([n if i is None else args[i] for i in inputs])
-
-    return run
+    examples.append(torch.ones(len(rule.layout), dtype=compute, device=device))
+    return _capture(law, examples, threads=-1 if parallel else 1)
 
 
 def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int) -> tuple[list[int | None], Callable[..., Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from operator import is_
 from typing import Any, Literal
 
 from torch import Tensor
@@ -49,7 +50,7 @@ class Runner:
                 )
             return None
         try:
-            return kernel(self.rule, [p, p, *planes], parallel=p.numel() >= PARALLEL_FROM)
+            return kernel(self.rule, p, planes, parallel=p.numel() >= PARALLEL_FROM)
         except Exception as error:
             if self._required:
                 raise
@@ -69,7 +70,18 @@ class Lane:
         runner: how the rule runs.
     """
 
-    __slots__ = ("_dtype", "_flat", "_kernel", "_keys", "_n", "_pointer", "_runner", "_seen", "_shape", "_stride", "p")
+    __slots__ = (
+        "_dtype",
+        "_kernel",
+        "_keys",
+        "_plain",
+        "_pointer",
+        "_runner",
+        "_seen",
+        "_shape",
+        "_stride",
+        "p",
+    )
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
@@ -78,14 +90,13 @@ class Lane:
         self._seen = [state[key] for key in self._keys]
         self._pointer, self._shape, self._stride = p.data_ptr(), p.shape, p.stride()
         self._dtype = compute_dtype(p)
-        self._n = real(p.detach()).numel()
-        self._flat: list[Tensor] = []  # p and the planes as the kernel takes them
+        self._plain = p.is_contiguous() and not p.is_complex()
         self._kernel: Kernel | None = None
         # One flat order for all: a state tensor whose strides differ from the parameter's would pair the wrong elements.
-        views = [flat(real(t)) for t in (p.detach(), *self._seen) if t.stride() == self._stride]
+        like = [t for t in (p.detach(), *self._seen) if t.shape == self._shape and t.stride() == self._stride]
+        views = [flat(real(t)) for t in like]
         dense = [view for view in views if view is not None]
         if len(dense) == 1 + len(self._seen):
-            self._flat = dense
             self._kernel = runner.kernel_for(dense[0], dense[1:])
 
     def fits(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> bool:
@@ -93,22 +104,21 @@ class Lane:
         if runner is not self._runner and runner.key != self._runner.key:
             return False
         same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self._shape
-        return same and all(state.get(key) is t for key, t in zip(self._keys, self._seen, strict=True))
+        return same and all(map(is_, map(state.get, self._keys), self._seen))
 
     def run(self, g: Tensor, numbers: Numbers) -> None:
         """Advance the parameter and its state by one step."""
         if self._kernel is None or g.dtype != self.p.dtype:  # the kernel reads g's memory as p's dtype
             self._eager(g, numbers)
             return
-        own = flat(real(same_layout(g, self.p)))
+        own = g.view(-1) if self._plain and g.is_contiguous() and not g.is_neg() else flat(real(same_layout(g, self.p)))
         assert own is not None  # same_layout gave it the strides of a dense parameter
-        p, *planes = self._flat
-        self._kernel(self._n, [p, own, *planes, numbers.packed(self._dtype, p.device)])
+        self._kernel(own, numbers.packed(self._dtype, own.device))
 
     def _eager(self, g: Tensor, numbers: Numbers) -> None:
         p = real(self.p)
         planes = {key: real(t) for key, t in zip(self._keys, self._seen, strict=True)}
-        new_p, new = self._runner.structure.step(p.to(self._dtype), real(g).to(self._dtype), planes, numbers.bound())
+        new_p, new = self._runner.structure.step(p.to(self._dtype), real(g).to(self._dtype), planes, numbers.bound(), p.dtype)
         p.copy_(new_p)
         for key, plane in planes.items():
             plane.copy_(new[key])

@@ -5,17 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["compute_dtype", "flat", "real", "same_layout", "state_dtype"]
+__all__ = ["compute_dtype", "flat", "real", "same_layout"]
 
 
 def compute_dtype(p: Tensor) -> torch.dtype:
     """The dtype that the rule computes in: float32 or wider, whatever the parameter's."""
     return torch.float64 if p.dtype in {torch.float64, torch.complex128} else torch.float32
-
-
-def state_dtype(p: Tensor) -> torch.dtype:
-    """The dtype of a dense state tensor: the compute dtype, complex for a complex parameter as torch keeps it."""
-    return compute_dtype(p).to_complex() if p.is_complex() else compute_dtype(p)
 
 
 def real(t: Tensor) -> Tensor:

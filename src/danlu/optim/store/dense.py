@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Codec
+from danlu.optim.piece import Codec, Scalars
 
 __all__ = ["Dense"]
 
@@ -26,7 +26,7 @@ class Dense(Codec):
 
     dtype: torch.dtype | None = None
 
-    def encode(self, x: Tensor) -> dict[str, Tensor]:
+    def encode(self, x: Tensor, h: Scalars) -> dict[str, Tensor]:
         """Return the one part, in the storage dtype."""
         return {"": x if self.dtype is None else x.to(self.dtype)}
 
