@@ -1,0 +1,103 @@
+"""Presets on fixed gradients: what the tests of the engine share."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from danlu import optim
+
+__all__ = [
+    "LAYOUTS",
+    "OPTIONS",
+    "PRESETS",
+    "advance",
+    "gradients",
+    "laid_out",
+    "make",
+    "parameters",
+    "same",
+    "snapshot",
+    "start",
+]
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "adagrad": {"initial_accumulator_value": 0.1, "lr_decay": 0.1},
+    "adam": {"amsgrad": True},
+    "rmsprop": {"momentum": 0.9, "centered": True, "initial_square_avg": 1.0},
+    "sgd": {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
+    "sgdw": {"momentum": 0.9, "nesterov": True},
+}
+PRESETS = [name for name in optim.presets() if optim.preset(name)().needs == {"grad"}]
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "contiguous": lambda x: x.clone(),
+    "channels_last": lambda x: x.clone(memory_format=torch.channels_last),
+    "permuted": lambda x: x.permute(3, 1, 0, 2).contiguous().permute(2, 1, 3, 0),
+    "strided": lambda x: torch.stack([x, torch.full_like(x, 7.0)], dim=-1)[..., 0],
+    "offset": lambda x: torch.cat([torch.full_like(x[:1], 7.0), x])[1:],
+}
+
+
+def start(
+    shapes: Sequence[tuple[int, ...]] = ((3, 4), (5,), ()), dtype: torch.dtype = torch.float64, seed: int = 0
+) -> list[nn.Parameter]:
+    """Normal parameters."""
+    source = torch.Generator().manual_seed(seed)
+    return [nn.Parameter(torch.randn(shape, dtype=torch.float64, generator=source).to(dtype)) for shape in shapes]
+
+
+def gradients(params: Sequence[Tensor], steps: int, seed: int = 1) -> list[list[Tensor]]:
+    """Normal gradients: a row per step, a contiguous tensor per parameter."""
+    source = torch.Generator().manual_seed(seed)
+
+    def normal(p: Tensor) -> Tensor:
+        dtype = torch.complex128 if p.is_complex() else torch.float64
+        return torch.randn(p.shape, dtype=dtype, generator=source).to(p.dtype)
+
+    return [[normal(p) for p in params] for _ in range(steps)]
+
+
+def make(name: str, params: Any, lr: float = 0.01, **options: Any) -> optim.Optimizer:
+    """A preset with every part of it switched on, eager unless told otherwise."""
+    return optim.create(name, params, lr, **{"compile": False, **OPTIONS.get(name, {}), **options})
+
+
+def parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All parameters, group after group."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def advance(optimizer: torch.optim.Optimizer, rows: Sequence[Sequence[Tensor | None]]) -> list[Tensor]:
+    """Step once per row of gradients, which keep their layout; returns copies of the parameters."""
+    for row in rows:
+        for p, g in zip(parameters(optimizer), row, strict=True):
+            p.grad = g
+        optimizer.step()
+    return [p.detach().clone() for p in parameters(optimizer)]
+
+
+def snapshot(optimizer: torch.optim.Optimizer) -> list[Any]:
+    """Copies of every parameter and its state, to compare before and after."""
+    return [
+        (p.detach().clone(), {key: torch.as_tensor(x).clone() for key, x in optimizer.state.get(p, {}).items()})
+        for p in parameters(optimizer)
+    ]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two nests of tensors agree bit for bit, shapes and dtypes included."""
+    if isinstance(a, Tensor):
+        return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def laid_out(layout: str, x: Tensor) -> Tensor:
+    """The same four-dimensional values in another place of memory."""
+    y = LAYOUTS[layout](x)
+    assert torch.equal(x, y)
+    return y

@@ -1,0 +1,149 @@
+"""Loading state: matched by name, checked whole, all or nothing."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from danlu.registry import did_you_mean
+from tests.optim.stepping import advance, gradients, make, parameters, same, snapshot, start
+
+NAMES = ("weight", "bias", "scale")
+
+
+def named():
+    """A walked optimizer over named parameters, and a fresh one of the same shapes."""
+    pairs = list(zip(NAMES, start(), strict=True))
+    optimizer = make("adamw", pairs)
+    advance(optimizer, gradients(parameters(optimizer), 3))
+    return optimizer, make("adamw", list(zip(NAMES, start(), strict=True)))
+
+
+def refused(optimizer, state, message, **options):
+    """The load raises exactly this line, and nothing changed."""
+    before, groups = snapshot(optimizer), copy.deepcopy(optimizer.state_dict()["param_groups"])
+    with pytest.raises(ValueError) as raised:
+        optimizer.load_state_dict(state, **options)
+    assert str(raised.value) == message
+    assert same(snapshot(optimizer), before)
+    assert same(optimizer.state_dict()["param_groups"], groups)
+
+
+def test_state_is_matched_by_name_whatever_the_order():
+    optimizer, _ = named()
+    values = [nn.Parameter(p.detach().clone()) for p in parameters(optimizer)]
+    backwards = make("adamw", list(zip(NAMES, values, strict=True))[::-1])
+    backwards.load_state_dict(optimizer.state_dict())
+    assert backwards.param_groups[0]["param_names"] == list(NAMES[::-1])
+    assert same(snapshot(backwards)[::-1], snapshot(optimizer))
+
+
+def test_names_are_followed_from_group_to_group():
+    optimizer, _ = named()
+    weight, bias, scale = zip(NAMES, start(), strict=True)
+    optimizer.add_param_group({"params": [("late", nn.Parameter(torch.ones(2)))]})
+    late = ("late", nn.Parameter(torch.ones(2)))
+    other = make("adamw", [{"params": [late, scale]}, {"params": [bias, weight]}])
+    other.load_state_dict(optimizer.state_dict())
+    assert same(dict(other.state[bias[1]]), dict(optimizer.state[parameters(optimizer)[1]]))
+    assert same(dict(other.state[scale[1]]), dict(optimizer.state[parameters(optimizer)[2]]))
+    assert late[1] not in other.state
+
+
+def test_unnamed_state_is_matched_by_position_with_a_warning():
+    optimizer, fresh = named()
+    state = optimizer.state_dict()
+    del state["param_groups"][0]["param_names"]
+    with pytest.warns(
+        UserWarning, match=r"matched by position, because names are not known on both sides; build the optimizer"
+    ):
+        fresh.load_state_dict(state)
+    assert same(dict(fresh.state[parameters(fresh)[1]]), dict(optimizer.state[parameters(optimizer)[1]]))
+
+
+def test_a_wrong_shape_is_refused_by_name():
+    optimizer, fresh = named()
+    state = optimizer.state_dict()
+    state["state"][1]["exp_avg_sq"] = torch.zeros(7)
+    refused(fresh, state, "load_state_dict: 'exp_avg_sq' of bias has shape (7,), the parameter's is (5,)")
+
+
+def test_a_missing_slot_is_refused_by_name():
+    optimizer, fresh = named()
+    state = optimizer.state_dict()
+    del state["state"][2]["exp_avg_sq"]
+    refused(
+        fresh, state, "load_state_dict: the state of scale has no 'exp_avg_sq', which this rule keeps; it has step, exp_avg"
+    )
+    state = optimizer.state_dict()
+    del state["state"][0]["step"]
+    refused(
+        fresh,
+        state,
+        "load_state_dict: the state of weight has no 'step', and this rule counts steps; it has exp_avg, exp_avg_sq",
+    )
+
+
+def test_a_missing_host_number_is_refused_by_name():
+    optimizer = make("nadam", [("w", nn.Parameter(torch.ones(2)))])
+    advance(optimizer, [[torch.ones(2)]])
+    state = optimizer.state_dict()
+    del state["state"][0]["mu_product"]
+    line = "load_state_dict: the state of w has no 'mu_product', which this rule keeps; it has step, exp_avg, exp_avg_sq"
+    refused(make("nadam", [("w", nn.Parameter(torch.ones(2)))]), state, line)
+
+
+def test_an_unknown_slot_is_refused_by_name():
+    optimizer, fresh = named()
+    state = optimizer.state_dict()
+    state["state"][0]["exp_avgs"] = state["state"][0]["exp_avg"]
+    hint = did_you_mean("exp_avgs", ["exp_avg", "exp_avg_sq", "step"])
+    refused(fresh, state, f"load_state_dict: the state of weight has 'exp_avgs', which this rule does not keep{hint}")
+
+
+def test_missing_and_unexpected_names_are_refused_and_strict_lets_them_pass():
+    optimizer, _ = named()
+    params = start()
+    other = make("adamw", [("weight", params[0]), ("offset", params[1])])
+    line = "load_state_dict: missing offset; unexpected bias, scale; strict=False keeps the missing ones fresh"
+    refused(other, optimizer.state_dict(), line)
+    other.load_state_dict(optimizer.state_dict(), strict=False)
+    assert other.state[params[0]]["step"] == 3
+    assert params[1] not in other.state
+
+
+def test_other_numbers_of_groups_and_parameters_are_refused():
+    optimizer, fresh = named()
+    two = make("adamw", [{"params": [p]} for p in start()[:2]])
+    refused(two, optimizer.state_dict(), "load_state_dict: the state has 1 parameter groups, this optimizer 2")
+    with pytest.warns(UserWarning, match="matched by position"):
+        refused(
+            make("adamw", start()[:2]),
+            optimizer.state_dict(),
+            "load_state_dict: group 0 of the state has 3 parameters, this optimizer's 2",
+        )
+    state = optimizer.state_dict()
+    state["param_groups"][0]["lr"] = -1.0
+    refused(fresh, state, "adamw: lr must be in [0, inf), got -1.0")
+    state["param_groups"][0].update(lr=0.1, betas=(0.9, 1.0))
+    refused(fresh, state, "adamw: betas[1] must be in [0, 1), got 1.0")
+
+
+def test_parameters_that_never_stepped_load_as_such():
+    walked, fresh = named()
+    walked.load_state_dict(fresh.state_dict())
+    assert not walked.state
+
+
+def test_state_is_cast_to_the_compute_dtype_and_the_parameters_layout():
+    p = nn.Parameter(torch.ones(2, 3, 4, 5, dtype=torch.bfloat16).to(memory_format=torch.channels_last))
+    optimizer = make("adamw", [("w", p)])
+    moments = {key: torch.randn(2, 3, 4, 5, dtype=torch.float64) for key in ("exp_avg", "exp_avg_sq")}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": {0: {"step": torch.tensor(3.0), **moments}}})
+    loaded = optimizer.state[p]
+    assert loaded["step"] == 3
+    assert isinstance(loaded["step"], int)
+    for key, value in moments.items():
+        assert loaded[key].stride() == p.stride()
+        assert torch.equal(loaded[key], value.float())

@@ -1,0 +1,46 @@
+"""Long runs: counters that do not stop, second moments that do not go denormal."""
+
+import pytest
+import torch
+
+from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, start
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_counting_goes_on_beyond_float32(name):
+    """A float32 counter stays at 2**24."""
+    params = start([(3,)])
+    optimizer = make(name, params)
+    rows = gradients(params, 3)
+    advance(optimizer, rows[:1])
+    optimizer.state[params[0]]["step"] = 2**24
+    advance(optimizer, rows[1:])
+    assert optimizer.state[params[0]]["step"] == 2**24 + 2
+    assert torch.isfinite(params[0]).all()
+
+
+def test_numbers_beyond_two_to_the_24_still_tell_steps_apart():
+    optimizer = make("adagrad", start([()]), lr=1.0, lr_decay=1.0, initial_accumulator_value=0.0, eps=1e-30)
+    [p] = parameters(optimizer)
+    advance(optimizer, [[torch.ones((), dtype=torch.float64)]])
+    for t in (2**24 + 1, 2**24 + 2):
+        optimizer.state[p].update(step=t - 1, sum=torch.zeros_like(p))
+        before = float(p.detach())
+        advance(optimizer, [[torch.ones((), dtype=torch.float64)]])
+        assert before - float(p.detach()) == pytest.approx(1.0 / t, rel=1e-8)
+
+
+def test_the_second_moment_never_holds_denormals():
+    """A gradient of 1e-20 squares to 1e-43 in float32, and v halves into denormals when gradients stop."""
+    params = start([(8,)], torch.float32)
+    optimizer = make("adamw", params, betas=(0.0, 0.5))
+    size = torch.logspace(-23, 0, 8)
+    advance(optimizer, [[size], *[[torch.zeros(8)]] * 130])
+    v = optimizer.state[params[0]]["exp_avg_sq"].clone()
+    advance(optimizer, [[size]])
+    w = optimizer.state[params[0]]["exp_avg_sq"]
+    tiny = torch.finfo(torch.float32).tiny
+    for x in (v, w):
+        assert ((x == 0) | (x >= tiny)).all()
+    assert (v == 0).all()
+    assert w[-1] == 0.5
