@@ -25,8 +25,13 @@ ALLOWED = {
     "optim.run": {"optim.piece", "optim.context", "optim.rule", *TOOLS},
     "optim.state": {"optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
+    "optim.roles": set(),
     "optim.plan": {"optim.rule", "optim.run"},
+    "optim.members": {"optim.plan", *TOOLS},
+    "optim.roles": set(),
+    "optim.groups": {"optim.catalog", "optim.named", "optim.roles", *TOOLS},
     "optim.engine": {
+        "optim.members",
         "optim.params",
         "optim.piece",
         "optim.context",

@@ -105,11 +105,18 @@ def _broken(hint: Any, value: Any, where: str) -> Iterator[tuple[str, str]]:
         for i, (part, x) in enumerate(zip(args, value, strict=True)):
             yield from _broken(part, x, f"{where}[{i}]")
     elif origin in {typing.Union, types.UnionType}:
-        broken = [list(_broken(part, value, where)) for part in args]
+        broken = [list(_broken(part, value, where)) or _foreign(part, value, where) for part in args]
         if all(broken):
             yield where, " or ".join(dict.fromkeys(rule for part in broken for _, rule in part))
     elif (wanted := _plain(hint, origin, args, value)) is not None:
         yield where, wanted
+
+
+def _foreign(hint: Any, value: Any, where: str) -> list[tuple[str, str]]:
+    """In a union, a value that is not an instance of a class belongs to another part; numbers and text are checked by range."""
+    if not isinstance(hint, type) or hint in {int, float, str, bool, type(None)} or isinstance(value, hint):
+        return []
+    return [(where, f"a {hint.__name__}")]
 
 
 def _plain(hint: Any, origin: Any, args: tuple[Any, ...], value: Any) -> str | None:

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from tests.golden.cases import CASES, STEPS
-from tests.golden.replay import descend, gap, load, tracks
 
 from danlu import optim
+from tests.golden.cases import CASES, STEPS
+from tests.golden.replay import descend, gap, load, tracks
 
 
 def make(case, params):

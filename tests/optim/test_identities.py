@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
+
+from danlu import optim
 from tests.golden.replay import descend, gap
 from tests.papers import PAPERS
 from tests.papers.problem import PEAK, problem
 from tests.papers.rmsprop import look_ahead_rmsprop
 from tests.papers.sgd import look_ahead_sgd
-
-from danlu import optim
 
 EXACT = 1e-12
 APART = 1e-4

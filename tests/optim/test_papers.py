@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
+
+from danlu import optim
 from tests.golden.cases import CASES
 from tests.golden.replay import descend, gap, load, tracks
 from tests.papers import PAPERS, clip, decay
@@ -13,8 +15,6 @@ from tests.papers.option_sets import OPTION_SETS
 from tests.papers.problem import PEAK, problem
 from tests.papers.rmsprop import look_ahead_rmsprop
 from tests.papers.sgd import look_ahead_sgd
-
-from danlu import optim
 
 TORCH = {
     "adagrad": torch.optim.Adagrad,

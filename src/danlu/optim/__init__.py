@@ -7,6 +7,8 @@ from danlu.optim.catalog import pieces, presets
 from danlu.optim.create import create
 from danlu.optim.engine import Optimizer
 from danlu.optim.explain import explain
+from danlu.optim.groups import groups, layer_decay, table, when
+from danlu.optim.roles import roles
 from danlu.optim.rule import Rule
 from danlu.optim.rules import (
     SGD,
@@ -56,6 +58,8 @@ __all__ = [
     "direction",
     "explain",
     "grad",
+    "groups",
+    "layer_decay",
     "lion",
     "modify",
     "moment",
@@ -68,9 +72,12 @@ __all__ = [
     "radam",
     "rate",
     "rmsprop",
+    "roles",
     "sgd",
     "sgd_ema",
     "sgd_velocity",
     "sgdw",
     "store",
+    "table",
+    "when",
 ]

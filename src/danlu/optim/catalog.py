@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from danlu.optim.piece import Piece
+from danlu.optim.piece import Piece, snake
 from danlu.ranges import check, hints
 from danlu.registry import Registry, did_you_mean
 
@@ -68,7 +67,7 @@ def piece(*, source: str) -> Callable[[PieceClass], PieceClass]:
 
     def add(cls: PieceClass) -> PieceClass:
         axis = cls.axis
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        name = snake(cls)
         PIECES.setdefault(axis, Registry(f"{axis} piece")).add(name, PieceInfo(axis, name, cls, source))
         return cls
 

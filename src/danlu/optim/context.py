@@ -25,7 +25,7 @@ class Context:
 
     Attributes:
         u: the direction, from the direction piece on.
-        lr_scale: a factor on lr that a modify piece set, or None; it scales the step and the decay.
+        lr_scale: a factor on lr that modify pieces set through `scale_lr`, or None; it scales the step and the decay.
         new: encoded parts of the new state, by state key.
     """
 
@@ -54,6 +54,10 @@ class Context:
         """The learning rate in force, ``lr_scale`` included."""
         lr = self._h[""]["lr"]
         return lr if self.lr_scale is None else lr * self.lr_scale
+
+    def scale_lr(self, factor: Scalar) -> None:
+        """Multiply lr by a factor of this tensor; the step and a decoupled decay follow."""
+        self.lr_scale = factor if self.lr_scale is None else self.lr_scale * factor
 
     def numerator(self, name: str | None = None) -> Reading:
         """The moment `name`, or else the first signed moment, or else the gradient itself."""

@@ -19,6 +19,7 @@ __all__ = ["create"]
 
 _SLOTS = tuple(f.name for f in fields(Rule))
 _MANY = ("grad", "modify", "after_lr", "rate")
+_OPTIONAL = ("decay", "average", "write")
 _AXIS = {"after_lr": "modify"}  # the other slots are called like their axis
 
 
@@ -74,17 +75,20 @@ def _is_void(named: Named, key: str) -> bool:
 def _slot(slot: str, value: Any) -> Any:
     """The pieces that a value names."""
     if slot == "moments" or (slot == "store" and isinstance(value, Mapping) and "name" not in value):
-        return {key: _piece("moment" if slot == "moments" else "store", x) for key, x in value.items()}
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{slot}: needs a table of state keys and pieces, got {value!r}")
+        return {key: _piece("moment" if slot == "moments" else "store", x, f"{slot}.{key}") for key, x in value.items()}
     axis = _AXIS.get(slot, slot)
     if slot in _MANY:
-        return tuple(_piece(axis, x) for x in (value if isinstance(value, (list, tuple)) else [value]))
-    return None if value is None else _piece(axis, value)
+        return tuple(_piece(axis, x, slot) for x in (value if isinstance(value, (list, tuple)) else [value]))
+    return None if value is None and slot in _OPTIONAL else _piece(axis, value, slot)
 
 
-def _piece(axis: str, value: Any) -> Piece:
+def _piece(axis: str, value: Any, where: str) -> Piece:
     if isinstance(value, Piece):
         return value
     if isinstance(value, str):
         return find_piece(axis, value).build()
-    options = dict(value)
-    return find_piece(axis, options.pop("name")).build(**options)
+    if isinstance(value, Mapping) and "name" in value:
+        return find_piece(axis, value["name"]).build(**{key: x for key, x in value.items() if key != "name"})
+    raise TypeError(f"{where}: needs a piece, its name, or a table with its name and options, got {value!r}")

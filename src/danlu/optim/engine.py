@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, Literal, TypeAlias, overload
 import torch
 from torch import Tensor
 
+from danlu.optim.members import admitted, copied, merged, named, plain, refuse_sharded
 from danlu.optim.params import Params, listed
 from danlu.optim.piece import Need
 from danlu.optim.plan import Builder, Fixed, Plan
@@ -22,15 +22,10 @@ from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.point import average_of
 from danlu.optim.state import adopt, fresh, group_pairs, saved_of
 from danlu.ranges import NonNegative, check
-from danlu.registry import did_you_mean
 
 __all__ = ["Compile", "Optimizer"]
 
 Compile: TypeAlias = bool | Literal["auto"]
-
-# Keys of torch's groups that choose how torch runs a rule, not which rule: dropped when one of its states is loaded.
-_TORCH_ONLY = frozenset({"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"})
-_OURS = ("params", "param_names", "lr", "initial_lr", "peak_lr", "maximize", "name", "shared")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -77,9 +72,9 @@ class Optimizer(torch.optim.Optimizer):
 
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
-        self._watched = (*self._builder.options, "maximize")  # the group keys that the rule is made from
         self._plans: dict[int, Plan] = {}
         self._lanes: dict[Tensor, Lane] = {}
+        self._prepared: dict[Tensor, Plan] = {}  # the plan that a parameter's state is known to be complete for
 
     # ---- groups ------------------------------------------------------------------------------------------------------------
 
@@ -87,16 +82,16 @@ class Optimizer(torch.optim.Optimizer):
         """Add a group; missing options take the optimizer's defaults.
 
         Args:
-            param_group: "params" and any of the options; other keys are kept unless they look like a misspelt option.
+            param_group: "params" and any of the options; "rule" for another rule than the optimizer's, "lr_factor" for a
+                multiple of its lr, "without" for names of pieces to leave out. Other keys are kept unless they look like a
+                misspelt one.
 
         Raises:
             TypeError: for a key that looks like a misspelt option.
             ValueError: for a parameter given twice, a sharded parameter, or a value out of its range.
         """
-        known = {*self.defaults, *_OURS}
-        for key in param_group:
-            if key not in known and "did you mean" in (hint := did_you_mean(key, known)):
-                raise TypeError(f"{self._builder.name}: no group option {key!r}{hint}")
+        builder = param_group.get("rule", self._builder)
+        param_group = admitted(param_group, builder, self.defaults["lr"])
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "optimizer contains a parameter group with duplicate", UserWarning)
             try:
@@ -104,34 +99,30 @@ class Optimizer(torch.optim.Optimizer):
             except UserWarning:
                 raise ValueError(f"{self._builder.name}: a parameter is given twice in one group; pass each one once") from None
         group = self.param_groups[-1]
+        for key in set(self._builder.options) - set(builder.options):
+            del group[key]  # torch filled in the options of a rule that this group does not follow
         try:
             self._check_lr(group["lr"])
             self._build(group)
-            self._refuse_sharded(group)
+            refuse_sharded(group, builder.name)
         except Exception:
             self.param_groups.pop()
             raise
         group.setdefault("peak_lr", float(group["lr"]))
 
-    def _refuse_sharded(self, group: Mapping[str, Any]) -> None:
-        distributed = sys.modules.get("torch.distributed.tensor")  # not imported: then there is no DTensor
-        for name, p in self._named(group):
-            if distributed is not None and isinstance(p, distributed.DTensor):
-                raise ValueError(f"{self._builder.name}: {name} is a DTensor; sharded parameters are not offered yet")
-
     def _check_lr(self, lr: Any) -> None:
         check(self._builder.name, {"lr": NonNegative}, {"lr": lr})
 
     def _build(self, group: Mapping[str, Any]) -> Rule:
-        rule = self._builder.build({name: _plain(group[name]) for name in self._builder.options})
-        if not group["maximize"]:
-            return rule
-        return rule.climbing()
+        builder = group.get("rule", self._builder)
+        rule = builder.build({name: plain(group[name]) for name in builder.options}).without(*group.get("without", ()))
+        return rule.climbing() if group["maximize"] else rule
 
     def _plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""
         group = self.param_groups[index]
-        values = tuple(_plain(group[name]) for name in self._watched)
+        options = group.get("rule", self._builder).options
+        values = (*(plain(group[name]) for name in options), group["maximize"], group.get("without"))
         plan = self._plans.get(index)
         if plan is None or plan.values != values:
             rule = self._build(group)
@@ -147,11 +138,6 @@ class Optimizer(torch.optim.Optimizer):
     def needs(self) -> frozenset[Need]:
         """What a step needs beside gradients: "loss" asks for ``step(loss=...)``, "closure" for ``step(closure)``."""
         return frozenset[Need]().union(*(self._plan(i).rule.needs for i in range(len(self.param_groups))))
-
-    @staticmethod
-    def _named(group: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-        names = group.get("param_names") or [f"parameter {i}" for i in range(len(group["params"]))]
-        return zip(names, group["params"], strict=True)
 
     # ---- the step ----------------------------------------------------------------------------------------------------------
 
@@ -252,22 +238,21 @@ class Optimizer(torch.optim.Optimizer):
                 if g is None:
                     continue
                 if g.layout is not torch.strided:
-                    name = list(self._named(group))[position][0]
+                    name = list(named(group))[position][0]
                     raise ValueError(f"{self._builder.name}: the gradient of {name} is sparse; make it dense (sparse=False)")
                 yield p, g, index
 
     def _job(self, p: Tensor, g: Tensor, index: int) -> Job:
         group, rule = self.param_groups[index], self._plans[index].rule
-        return Job(p, g, self._state(p, rule), rule, index, float(group["lr"]), float(group["peak_lr"]))
+        return Job(p, g, self._state(p, self._plans[index]), rule, index, float(group["lr"]), float(group["peak_lr"]))
 
-    def _state(self, p: Tensor, rule: Rule) -> dict[str, Any]:
-        """The state of a parameter, with every slot that the rule keeps (a rule may have gained one)."""
+    def _state(self, p: Tensor, plan: Plan) -> dict[str, Any]:
+        """The state of a parameter, with everything that its rule keeps (a rule may have gained a slot)."""
         state = self.state[p]
-        if "step" not in state:
-            state["step"] = 0
-        if not all(key in state for key in (*rule.slots, *rule.memory)):
-            for key, value in {**rule.memory, **fresh(rule, p)}.items():
+        if self._prepared.get(p) is not plan or "step" not in state:
+            for key, value in {"step": 0, **plan.rule.memory, **fresh(plan.rule, p)}.items():
                 state.setdefault(key, value)
+            self._prepared[p] = plan
         return state
 
     def _lane(self, job: Job) -> Lane:
@@ -299,7 +284,9 @@ class Optimizer(torch.optim.Optimizer):
 
         Per parameter: ``step`` (int) and the rule's slots under torch's names; a torch optimizer of the same rule loads it.
         """
-        return _copied(super().state_dict())
+        packed = super().state_dict()
+        packed["param_groups"] = [{key: x for key, x in group.items() if key != "rule"} for group in packed["param_groups"]]
+        return copied(packed)
 
     @torch._disable_dynamo
     def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
@@ -316,32 +303,24 @@ class Optimizer(torch.optim.Optimizer):
         for pre in self._optimizer_load_state_dict_pre_hooks.values():
             replaced = pre(self, state_dict)
             state_dict = state_dict if replaced is None else replaced
-        groups = [self._merged(theirs, ours) for theirs, ours in group_pairs(state_dict["param_groups"], self.param_groups)]
+        groups = [merged(theirs, ours) for theirs, ours in group_pairs(state_dict["param_groups"], self.param_groups)]
         entries = saved_of(state_dict["state"], state_dict["param_groups"], groups, strict)
         loaded: dict[Tensor, dict[str, Any]] = {}
         for group in groups:
             self._check_lr(group["lr"])
             rule = self._build(group)
-            for name, p in self._named(group):
+            for name, p in named(group):
                 if p in entries:
                     loaded[p] = adopt(entries[p], p, rule, name)
         for p, state in loaded.items():
             self.state.pop(p, None)
             if state:
                 self.state[p] = state
-        for ours, merged in zip(self.param_groups, groups, strict=True):
-            ours.update(merged)
+        for ours, new in zip(self.param_groups, groups, strict=True):
+            ours.update(new)
         self._reset()
         for post in self._optimizer_load_state_dict_post_hooks.values():
             post(self)
-
-    def _merged(self, theirs: Mapping[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-        """Our group with the saved options; what only tells torch how to run is left out."""
-        dropped = _TORCH_ONLY - set(self.defaults) | {"params", "param_names"}
-        taken = {key: _copied(value) for key, value in theirs.items() if key not in dropped}
-        if isinstance(ours["lr"], Tensor):
-            taken["lr"] = torch.full_like(ours["lr"], float(taken.get("lr", ours["lr"])))
-        return {**ours, **taken}
 
     def __getstate__(self) -> dict[str, Any]:
         own = {"_builder": self._builder, "_compile": self._compile, "skipped": self.skipped, "_away": False}
@@ -360,19 +339,3 @@ class Optimizer(torch.optim.Optimizer):
             lines += [f"    {key}: {value}" for key, value in shown.items()]
             lines += [f"    {line}" for line in str(self.rule(i)).splitlines()]
         return "\n".join([*lines, ")"])
-
-
-def _plain(value: Any) -> Any:
-    """An option as a plain value: a 0-d tensor as its number, a list (from JSON) as a tuple."""
-    if isinstance(value, Tensor):
-        return value.item()
-    return tuple(_plain(x) for x in value) if isinstance(value, (list, tuple)) else value
-
-
-def _copied(value: Any) -> Any:
-    """A nest of dicts and lists with every tensor cloned: groups too hold tensors (lr)."""
-    if isinstance(value, dict):
-        return {key: _copied(x) for key, x in value.items()}
-    if isinstance(value, list):
-        return [_copied(x) for x in value]
-    return value.clone() if isinstance(value, Tensor) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from danlu.optim.catalog import Preset
@@ -34,9 +35,9 @@ class Named:
         """The preset's name."""
         return self.preset.name
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The group keys with their values."""
+    @cached_property
+    def options(self) -> Mapping[str, Any]:
+        """The group keys with their first values."""
         self.preset(**self.chosen)  # refuses what is unknown or out of range
         return {**{name: default for name, (_, default) in self.preset.options.items()}, **self.chosen}
 

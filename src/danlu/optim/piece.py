@@ -12,6 +12,7 @@ A piece is a frozen dataclass for ONE tensor: pure, out of place, no loop over t
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -50,6 +51,7 @@ __all__ = [
     "Write",
     "absolute",
     "gradient",
+    "snake",
     "square",
 ]
 
@@ -230,6 +232,10 @@ class Moment(Piece):
         """The state slots of a moment called `name`, with their start values."""
         return {name: 0.0}
 
+    def magnitudes(self, name: str) -> frozenset[str]:
+        """Its slots that never hold a negative value."""
+        return frozenset() if self.signal is Signal.GRADIENT else frozenset({name})
+
     @abstractmethod
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the new value of every slot, from the gradient (or whatever is smoothed) and the old values."""
@@ -246,6 +252,11 @@ class Codec(Piece):
 
     axis: ClassVar[str] = "store"
     fresh: ClassVar[bool] = True
+
+    @property
+    def signed(self) -> bool:
+        """Whether it keeps values of either sign; a codec that does not is for magnitudes (averages of g² or |g|)."""
+        return True
 
     @abstractmethod
     def encode(self, x: Tensor, h: Scalars) -> dict[str, Tensor]:
@@ -268,7 +279,7 @@ class Direction(Stateful):
 
 
 class Modify(Stateful):
-    """Changes the direction (before lr) or the step (after lr). May set ``c.lr_scale``, which scales step and decay alike."""
+    """Changes the direction (before lr) or the step (after lr). ``c.scale_lr`` scales step and decay alike."""
 
     axis: ClassVar[str] = "modify"
 
@@ -327,6 +338,11 @@ class Write(Stateful):
     @abstractmethod
     def __call__(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the value to store, representable in the parameter's dtype; ``c.p`` is the old one, ``c.dtype`` the dtype."""
+
+
+def snake(cls: type) -> str:
+    """The name of a piece in the catalogue: its class's in snake case."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 @cache

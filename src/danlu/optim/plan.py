@@ -20,7 +20,7 @@ class Builder(Protocol):
         ...
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Mapping[str, Any]:
         """The group keys that the rule is made from, with their first values."""
         ...
 

@@ -33,6 +33,7 @@ from danlu.optim.piece import (
     Stateful,
     Tick,
     Write,
+    snake,
 )
 from danlu.optim.store.dense import Dense
 from danlu.registry import did_you_mean
@@ -43,6 +44,7 @@ Layout = tuple[tuple[str, str], ...]  # (path of the piece, name of its scalar),
 Numbers = Mapping[str, Scalars]  # the numbers of each piece, by path
 
 _TUPLES = ("rate", "grad", "modify", "after_lr")
+_OPTIONAL = ("decay", "average", "write")
 _SINGLES = ("direction", "decay", "average", "write")
 
 
@@ -79,7 +81,7 @@ class Rule:
 
     Raises:
         ValueError: if a direction needs a magnitude that no moment holds, two pieces claim one state key, or `store` names a
-            slot that does not exist.
+            slot that does not exist or gives one with signs to a codec that keeps none.
     """
 
     direction: Direction
@@ -105,9 +107,14 @@ class Rule:
             )
         slots = self.slots  # raises when two pieces claim one key
         if isinstance(self.store, Mapping):
-            for name in self.store:
+            for name, codec in self.store.items():
                 if name not in slots:
                     raise ValueError(f"store: no slot {name!r}{did_you_mean(name, slots)}")
+                if not codec.signed and name in self.moments and name not in self._magnitudes:
+                    raise ValueError(
+                        f"store: store.{type(codec).__name__} keeps no signs, and {name!r} has them; give it to a moment of g² "
+                        "or |g|, and keep this one dense"
+                    )
 
     def but(self, **slots: Any) -> Self:
         """Return a copy with some slots replaced, e.g. ``rule.but(direction=direction.Sign())``.
@@ -120,6 +127,23 @@ class Rule:
             if name not in known:
                 raise TypeError(f"Rule: no slot {name!r}{did_you_mean(name, known)}")
         return replace(self, **slots)
+
+    def without(self, *names: str) -> Self:
+        """Return the rule without some of its transforms, modifiers, rates, decay, average or write.
+
+        Args:
+            *names: names of pieces as in the catalogue ("clip_norm"); each must be in the rule.
+
+        Raises:
+            ValueError: for a name that no removable piece of the rule has.
+        """
+        removable = {snake(type(x)): None for name in (*_TUPLES, *_OPTIONAL) for x in _listed(getattr(self, name))}
+        for name in names:
+            if name not in removable:
+                raise ValueError(f"without: the rule has no piece {name!r} to leave out{did_you_mean(name, removable)}")
+        kept = {axis: tuple(x for x in getattr(self, axis) if snake(type(x)) not in names) for axis in _TUPLES}
+        gone = {axis: None for axis in _OPTIONAL for x in _listed(getattr(self, axis)) if snake(type(x)) in names}
+        return replace(self, **kept, **gone) if names else self
 
     def climbing(self) -> Self:
         """Return the rule that maximizes: the gradient is negated first, so that decay still pulls to zero."""
@@ -156,13 +180,21 @@ class Rule:
 
     @cached_property
     def codecs(self) -> Mapping[str, Codec]:
-        """The codec of every slot; a slot that is made from the parameter (a copy, a scalar) stays dense."""
-        chosen = (
-            self.store
-            if isinstance(self.store, Mapping)
-            else {slot: self.store for slot, start in self.slots.items() if not callable(start)}
-        )
+        """The codec of every slot; dense is what `store` leaves out.
+
+        One codec for all leaves out slots that are made from the parameter (a copy, a scalar), and, when it keeps no signs,
+        those that may hold negative values.
+        """
+        if isinstance(self.store, Mapping):
+            chosen = self.store
+        else:
+            able = self.slots if self.store.signed else self._magnitudes
+            chosen = {slot: self.store for slot, start in self.slots.items() if slot in able and not callable(start)}
         return {slot: chosen.get(slot, Dense()) for slot in self.slots}
+
+    @property
+    def _magnitudes(self) -> frozenset[str]:
+        return frozenset().union(*(moment.magnitudes(name) for name, moment in self.moments.items()))
 
     @cached_property
     def _all(self) -> tuple[Piece, ...]:
@@ -325,6 +357,10 @@ class Rule:
         rows = [(path, piece.brief(), _law(piece)) for path, piece in self.pieces.items() if piece != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
+
+
+def _listed(value: Piece | tuple[Piece, ...] | None) -> tuple[Piece, ...]:
+    return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def _law(piece: Piece) -> str:

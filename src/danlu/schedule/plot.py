@@ -108,9 +108,7 @@ def png(
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if steps_per_epoch is not None:
-        epochs = axes.secondary_xaxis(
-            "top", (partial(np.multiply, 1 / steps_per_epoch), partial(np.multiply, steps_per_epoch))
-        )
+        epochs = axes.secondary_xaxis("top", (partial(np.multiply, 1 / steps_per_epoch), partial(np.multiply, steps_per_epoch)))
         epochs.set_xlabel("epoch")
         epochs.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("Learning rate over the run")

@@ -21,7 +21,7 @@ def adam(
     decoupled_weight_decay: bool = False,
     eps_hat: bool = False,
 ) -> Rule:
-    """P ← p − lr·m̂/(√v̂ + ε), with L2 decay through both moments.
+    """p ← p − lr·m̂/(√v̂ + ε), with L2 decay through both moments.
 
     The step of a coordinate is at most about lr while gradients keep their scale. ``eps_hat`` adds ε before the bias correction
     (Keras). ``amsgrad`` takes the running maximum of v (12 bytes per parameter); otherwise 8 bytes per parameter.
@@ -43,7 +43,7 @@ def adamw(
     *,
     eps_hat: bool = False,
 ) -> Rule:
-    """P ← (1 − lr·λ)·p − lr·m̂/(√v̂ + ε): Adam with decoupled weight decay.
+    """p ← (1 − lr·λ)·p − lr·m̂/(√v̂ + ε): Adam with decoupled weight decay.
 
     The decay is decoupled from the gradient's scaling and still multiplied by lr, as everybody ships it; ``decay.Scheduled`` is
     the paper's own coupling. 8 bytes per parameter, 12 with ``amsgrad``.

@@ -19,7 +19,7 @@ def adamax(
     *,
     eps_outside: bool = False,
 ) -> Rule:
-    """U ← max(β₂u, |g| + ε); p ← p − lr·m̂/u: Adam under the infinity norm, with no bias correction needed for u.
+    """u ← max(β₂u, |g| + ε); p ← p − lr·m̂/u: Adam under the infinity norm, with no bias correction needed for u.
 
     The default puts ε into the maximum (torch, optax); ``eps_outside`` is m̂/(u + ε) with u ← max(β₂u, |g|) (source 000, Keras).
     8 bytes per parameter.

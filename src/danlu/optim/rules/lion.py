@@ -13,7 +13,7 @@ __all__ = ["Lion", "lion"]
 
 @preset(lr=1e-4, source="Chen et al. 2023, arXiv:2302.06675; google/automl")
 def lion(betas: tuple[Beta, Beta] = (0.9, 0.99), weight_decay: NonNegative = 0.0) -> Rule:
-    """P ← (1 − lr·λ)·p − lr·sign(β₁m + (1 − β₁)g), then m ← β₂m + (1 − β₂)g.
+    """p ← (1 − lr·λ)·p − lr·sign(β₁m + (1 − β₁)g), then m ← β₂m + (1 − β₂)g.
 
     Every coordinate moves by lr: use an lr 3 to 10 times smaller, and a λ as much larger, than AdamW's. 4 bytes per parameter.
     """

@@ -21,7 +21,7 @@ def nadam(
     momentum_decay: MomentumDecay = 4e-3,
     decoupled_weight_decay: bool = False,
 ) -> Rule:
-    """P ← p − lr·(μₜ₊₁·m/(1 − Pₜμₜ₊₁) + (1 − μₜ)·g/(1 − Pₜ))/(√v̂ + ε), μₜ = β₁(1 − ½·0.96^(tψ)), P = Πμ.
+    """p ← p − lr·(μₜ₊₁·m/(1 − Pₜμₜ₊₁) + (1 − μₜ)·g/(1 − Pₜ))/(√v̂ + ε), μₜ = β₁(1 − ½·0.96^(tψ)), P = Πμ.
 
     ``momentum_decay`` is ψ: torch's 4e-3; 1 is Keras' schedule; inf is no schedule (optax). 8 bytes per parameter.
     """
@@ -40,7 +40,7 @@ def nadam_simple(
     weight_decay: NonNegative = 0.0,
     decoupled_weight_decay: bool = False,
 ) -> Rule:
-    """P ← p − lr·((β₁m + (1 − β₁)g)/(1 − β₁ᵗ))/(√v̂ + ε): both terms share one bias correction.
+    """p ← p − lr·((β₁m + (1 − β₁)g)/(1 − β₁ᵗ))/(√v̂ + ε): both terms share one bias correction.
 
     Nesterov's look-ahead is the average read with the shorter memory β₁². 8 bytes per parameter.
     """

@@ -24,7 +24,7 @@ def radam(
     eps_hat: bool = True,
     unadapted: bool = True,
 ) -> Rule:
-    """P ← p − lr·rₜ·m̂/(√v̂ + ε) once ρₜ > threshold, p ← p − lr·m̂ before: Adam that need not warm up.
+    """p ← p − lr·rₜ·m̂/(√v̂ + ε) once ρₜ > threshold, p ← p − lr·m̂ before: Adam that need not warm up.
 
     torch's defaults; ``threshold=4`` with ``eps_hat=False`` is source 000 and the paper. ``unadapted=False`` takes no step
     below the threshold (the authors' code), which is safe where gradients are large. 8 bytes per parameter.

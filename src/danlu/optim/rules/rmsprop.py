@@ -24,7 +24,7 @@ def rmsprop(
     lr_inside: bool = False,
     initial_square_avg: NonNegative = 0.0,
 ) -> Rule:
-    """V ← αv + (1 − α)g²; u = g/(√v + ε); p ← p − lr·u, or with momentum b ← μb + u, p ← p − lr·b. No bias correction.
+    """v ← αv + (1 − α)g²; u = g/(√v + ε); p ← p − lr·u, or with momentum b ← μb + u, p ← p − lr·b. No bias correction.
 
     The defaults are torch's. ``eps_inside`` is g/√(v + ε) (source 000, Keras, optax); ``centered`` takes v − a²; ``lr_inside``
     puts lr·u into the buffer (TensorFlow, Keras, optax); ``initial_square_avg=1`` is TensorFlow's start. Source 000's RMSProp

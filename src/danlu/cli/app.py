@@ -1,0 +1,50 @@
+"""The commands of ``danlu``, in the order of its help."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from danlu.cli.explain import explain
+from danlu.cli.listing import listing
+from danlu.cli.plot import plot
+from danlu.cli.train import EXIT_CODES, train
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="danlu",
+    help="The craft of training PyTorch networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # an error that reaches the user as a traceback is a bug, to be read whole
+)
+schedule = typer.Typer(help="Look at schedules before a run.", no_args_is_help=True)
+
+app.command("train", epilog=EXIT_CODES)(train)
+app.command("list")(listing)
+app.command("explain")(explain)
+app.add_typer(schedule, name="schedule")
+schedule.command("plot")(plot)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"danlu {version('danlu')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """The options that stand before a command."""
+
+
+@schedule.callback()
+def _schedules() -> None:
+    """Without this, typer would turn a group of one command into the command."""

@@ -1,0 +1,35 @@
+"""How the command line ends: one line per error on stderr, and an exit code that says whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+__all__ = ["FAILED", "INTERRUPTED", "USAGE", "fail", "reported"]
+
+FAILED = 1  # the run went wrong: a loss that is nan, a full disk
+USAGE = 2  # nothing was done: a name, a value or a file was wrong, or a package is missing
+INTERRUPTED = 130  # Ctrl-C, as shells have it: 128 + SIGINT
+
+
+def fail(lines: Iterable[str], code: int = USAGE) -> NoReturn:
+    """Print each line after ``error:`` and leave.
+
+    Raises:
+        typer.Exit: always.
+    """
+    for line in lines:
+        typer.echo(f"error: {' '.join(line.split())}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def reported(*kinds: type[Exception], code: int = USAGE) -> Iterator[None]:
+    """Turn the errors of these kinds into lines; others are bugs and go through."""
+    try:
+        yield
+    except kinds as error:
+        fail(getattr(error, "lines", None) or str(error).splitlines(), code)

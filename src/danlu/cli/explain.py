@@ -1,0 +1,38 @@
+"""``danlu explain``: what a name stands for."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated
+
+import typer
+
+from danlu import optim
+from danlu.cli.errors import fail
+from danlu.cli.listing import task_lines
+from danlu.optim.catalog import PIECES, PRESETS
+from danlu.registry import did_you_mean
+from danlu.schedule import SCHEDULES
+from danlu.task import TASKS
+
+__all__ = ["explain"]
+
+
+def explain(
+    name: Annotated[str, typer.Argument(help="An optimizer, a schedule, a task, or a piece as AXIS.NAME.")],
+) -> None:
+    """Explain an optimizer, a schedule, a piece or a task."""
+    axis, _, rest = name.partition(".")
+    if name in PRESETS:
+        typer.echo(optim.explain(name))
+    elif name in SCHEDULES:
+        typer.echo(f"{name}: {inspect.getdoc(SCHEDULES.get(name))}")
+    elif name in TASKS:
+        typer.echo("\n".join(task_lines(TASKS.get(name))))
+    elif axis in PIECES and rest in PIECES[axis]:
+        piece = PIECES[axis].get(rest)
+        typer.echo(f"{name}: {inspect.getdoc(piece.cls)}\n\nsource\n    {piece.source}")
+    else:
+        pieces = [f"{axis}.{piece}" for axis, table in PIECES.items() for piece in table]
+        near = did_you_mean(name, [*PRESETS, *SCHEDULES, *TASKS, *pieces])
+        fail([f"nothing is called {name!r}{near or '; see danlu list'}"])

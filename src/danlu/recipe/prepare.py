@@ -1,0 +1,63 @@
+"""From a recipe to a run: the task's parts, the optimizer, the schedule and the trainer, joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import final
+
+from danlu import optim, schedule
+from danlu.recipe.dump import dump
+from danlu.recipe.recipe import Recipe
+from danlu.task import TASKS, Parts
+from danlu.train import Observer, Result, Trainer
+
+__all__ = ["Run", "prepare"]
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """A run that is ready to start."""
+
+    recipe: Recipe
+    parts: Parts
+    trainer: Trainer
+
+    def fit(self) -> Result:
+        """Train, evaluating on the held-out data after each epoch."""
+        return self.trainer.fit(self.parts.train, self.parts.test)
+
+
+def prepare(recipe: Recipe, *, out: str | PathLike[str] | None = None, observers: Sequence[Observer] | None = None) -> Run:
+    """Build what a recipe names. The run's folder is made last, when nothing can be wrong any more.
+
+    Args:
+        recipe: what to run.
+        out: the run's folder, which gets ``recipe.toml`` beside the trainer's files, or None.
+        observers: as in `danlu.train.Trainer`.
+
+    Returns:
+        The run; ``run.fit()`` starts it.
+
+    Raises:
+        ImportError: when the task needs a package that is not there, with the way to install it.
+        FileExistsError: when `out` holds another run.
+    """
+    parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed)
+    trainer = Trainer(
+        parts.model,
+        parts.loss,
+        optim.create(recipe.optimizer.name, parts.model, recipe.optimizer.lr, **recipe.optimizer.options),
+        until=recipe.until,
+        schedule=schedule.create(**recipe.schedule.model_dump()),
+        accumulate=recipe.accumulate,
+        clip=None if recipe.clip == "none" else recipe.clip,
+        seed=recipe.seed,
+        out=out,
+        observers=observers,
+    )
+    if trainer.directory is not None:
+        trainer.directory.write_text("recipe.toml", dump(recipe))
+    return Run(recipe, parts, trainer)

@@ -1,0 +1,154 @@
+"""What is wrong with a recipe: all of it, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, final
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from danlu import ranges
+from danlu.optim import Rule, create
+from danlu.optim.catalog import PRESETS
+from danlu.recipe.recipe import OptimizerPart, Recipe, SchedulePart
+from danlu.registry import UnknownNameError, did_you_mean
+from danlu.schedule import SCHEDULES
+from danlu.task import TASKS
+
+__all__ = ["Problem", "RecipeError", "problems"]
+
+
+_SLOTS = frozenset(f.name for f in fields(Rule))
+_LISTS, _TABLES = {"grad", "modify", "after_lr", "rate"}, {"moments", "store"}  # as `danlu.optim.create` takes them
+_PIECES = "optimizer.{} must be the name of a piece, a table with a name, or several where the rule has several, got {}"
+
+
+@final
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where, as the path of a key, and a line that says what is allowed there."""
+
+    key: tuple[str, ...]
+    text: str
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be run; `lines` has one for everything that is wrong with it."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Find everything that is wrong with the values of a recipe.
+
+    Args:
+        values: as TOML gives them, tables as dicts, complete: defaults are filled in already.
+
+    Returns:
+        One problem per wrong key, in the order of the recipe's keys, unknown ones last; empty when `Recipe` takes the values.
+    """
+    found = [*_structure(values), *_model(values), *_optimizer(values.get("optimizer")), *_schedule(values.get("schedule"))]
+    order = list(Recipe.model_fields)
+    return sorted(found, key=lambda problem: order.index(problem.key[0]) if problem.key[0] in order else len(order))
+
+
+def _structure(values: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        Recipe.model_validate(values)
+    except ValidationError as error:
+        seen: set[tuple[str, ...]] = set()  # a union reports once per member
+        for entry in error.errors():
+            key, owner = _locate(entry["loc"])
+            if key in seen or (key == ("optimizer", "lr") and entry["type"] == "missing"):
+                continue  # lr is filled in from the name, so that it is missing only where the name is wrong
+            seen.add(key)
+            yield Problem(key, _sentence(key, owner, entry))
+
+
+def _locate(loc: tuple[int | str, ...]) -> tuple[tuple[str, ...], type[BaseModel]]:
+    """The key that an error is about, without the members of unions, and the table that it belongs to."""
+    parts: dict[str, type[BaseModel]] = {"optimizer": OptimizerPart, "schedule": SchedulePart}
+    first = str(loc[0])
+    if first in parts and len(loc) > 1:
+        return (first, str(loc[1])), parts[first]
+    return (first,), Recipe
+
+
+def _sentence(key: tuple[str, ...], owner: type[BaseModel], entry: Any) -> str:
+    name, dotted = key[-1], ".".join(key)
+    if entry["type"] == "extra_forbidden":
+        return f"{dotted}: no such key{did_you_mean(name, owner.model_fields)}"
+    allowed = owner.model_fields[name].description
+    if entry["type"] == "missing":
+        return f"{dotted} is missing; it must be {allowed}"
+    if isinstance(problem := entry.get("ctx", {}).get("error"), UnknownNameError):
+        return f"{dotted}: {problem}"
+    return f"{dotted} must be {allowed}, got {_value(entry['input'])}"
+
+
+def _value(value: Any) -> str:
+    """A value as TOML writes it, as far as one line goes."""
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _model(values: Mapping[str, Any]) -> Iterator[Problem]:
+    task, model = values.get("task"), values.get("model")
+    if isinstance(task, str) and task in TASKS and isinstance(model, str) and model not in TASKS.get(task).models:
+        models = TASKS.get(task).models
+        yield Problem(("model",), f"model: no {models.kind} {model!r}{did_you_mean(model, models)}")
+
+
+def _optimizer(part: Any) -> Iterator[Problem]:
+    if not (isinstance(part, Mapping) and isinstance(part.get("name"), str) and part["name"] in PRESETS):
+        return
+    name = part["name"]
+    options = {key: value for key, value in part.items() if key not in OptimizerPart.model_fields}
+    hints = {key: hint for key, (hint, _) in PRESETS.get(name).options.items()}
+    found = [*_unknown("optimizer", name, options, [*hints, *_SLOTS, "lr"]), *_ranges("optimizer", name, options, hints)]
+    found += [Problem(("optimizer", key), _PIECES.format(key, _value(x))) for key, x in options.items() if not _fits(key, x)]
+    yield from found
+    if not found:  # what only shows when the pieces meet
+        try:
+            create(name, [torch.nn.Parameter(torch.zeros(1))], **options)
+        except (TypeError, ValueError) as error:
+            yield Problem(("optimizer",), f"optimizer: {' '.join(str(error).split())}")
+
+
+def _fits(slot: str, value: Any) -> bool:
+    """Whether a value has the form of its slot: a piece, a list of them, or a table by slot; other keys are not judged."""
+    if slot not in _SLOTS or (_is_piece(value) and slot != "moments"):
+        return True
+    if slot in _TABLES:
+        return isinstance(value, Mapping) and "name" not in value and all(map(_is_piece, value.values()))
+    return slot in _LISTS and isinstance(value, list) and all(map(_is_piece, value))
+
+
+def _is_piece(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Mapping) and isinstance(value.get("name"), str))
+
+
+def _schedule(part: Any) -> Iterator[Problem]:
+    if not (isinstance(part, Mapping) and isinstance(part.get("name"), str) and part["name"] in SCHEDULES):
+        return
+    name = part["name"]
+    options = {key: value for key, value in part.items() if key not in SchedulePart.model_fields}
+    hints = ranges.hints(SCHEDULES.get(name))
+    yield from _unknown("schedule", name, options, [*hints, *SchedulePart.model_fields])
+    yield from _ranges("schedule", name, options, hints)
+
+
+def _unknown(table: str, name: str, options: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
+    for key in options:
+        if key not in known:
+            yield Problem((table, key), f"{table}.{key}: {name} has no such option{did_you_mean(key, known)}")
+
+
+def _ranges(table: str, name: str, options: Mapping[str, Any], hints: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, value in options.items():
+        for line in ranges.problems(name, hints, {key: value}):
+            yield Problem((table, key), f"{table}.{line.removeprefix(f'{name}: ')}")

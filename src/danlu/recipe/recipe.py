@@ -1,0 +1,91 @@
+"""What a recipe may say: every key, its type and its range."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from danlu.optim.catalog import PRESETS
+from danlu.schedule import SCHEDULES, Duration
+from danlu.task import TASKS
+
+__all__ = ["OptimizerPart", "Recipe", "SchedulePart"]
+
+
+def _task(name: str) -> str:
+    return TASKS.get(name).name
+
+
+def _optimizer(name: str) -> str:
+    return PRESETS.get(name).name
+
+
+def _schedule(name: str) -> str:
+    SCHEDULES.get(name)
+    return name
+
+
+def _warmup(value: int | str) -> int | str:
+    Duration.parse(value)
+    return value
+
+
+def _until(value: int | str) -> int | str:
+    length = Duration.parse(value)
+    if length.unit == "%" or not length.amount:
+        raise ValueError("a run needs a length of its own, above 0")
+    return value
+
+
+# The descriptions complete the sentence "KEY must be …" in error messages, whatever was wrong, but for unknown names.
+_LENGTH = "a number of updates above 0 such as 200, or text such as '10ep'"
+_SPAN = "a number of updates such as 200, or text such as '2ep' or '5%'"
+
+
+class OptimizerPart(BaseModel):
+    """The table [optimizer]: a preset, its learning rate, and any of its arguments or of its rule's slots."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: Annotated[str, AfterValidator(_optimizer)] = Field(description="the name of an optimizer, as text")
+    lr: float = Field(ge=0, allow_inf_nan=False, description="a number in [0, inf)")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments beside name and lr."""
+        return dict(self.model_extra or {})
+
+
+class SchedulePart(BaseModel):
+    """The table [schedule]: a shape, its warm-up, and any of its arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: Annotated[str, AfterValidator(_schedule)] = Field(description="the name of a schedule, as text")
+    warmup: Annotated[int | str, AfterValidator(_warmup)] = Field(0, description=_SPAN)
+    warmup_from: Literal["one", "zero"] = Field("one", description="'one' or 'zero'")
+    per: Literal["step", "epoch"] = Field("step", description="'step' or 'epoch'")
+
+
+class Recipe(BaseModel):
+    """Everything that decides a run: two runs of one recipe on one machine end in the same bits.
+
+    What is new here is the record; what the values mean is said where they go: `danlu.task.Task`, `danlu.train.Trainer`,
+    `danlu.optim.create`, `danlu.schedule.create`. Values are taken as they are: ``"3"`` is no number and 1.0 is not
+    whole. `clip` has ``"none"`` for no clipping, since TOML has no null.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    task: Annotated[str, AfterValidator(_task)] = Field(description="the name of a task, as text")
+    model: str = Field(description="the name of a model, as text")
+    until: Annotated[int | str, AfterValidator(_until)] = Field(description=_LENGTH)
+    batch: int = Field(ge=1, description="a whole number in [1, inf)")
+    accumulate: int = Field(1, ge=1, description="a whole number in [1, inf)")
+    seed: int = Field(0, ge=0, description="a whole number in [0, inf)")
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["none"] = Field(
+        "none", description="a number in (0, inf), or 'none'"
+    )
+    optimizer: OptimizerPart = Field(description="a table with a name, or a name")
+    schedule: SchedulePart = Field(description="a table with a name, or a name")

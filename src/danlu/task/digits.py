@@ -1,0 +1,71 @@
+"""Handwritten digits: 1797 real images of 8×8 pixels that come with scikit-learn, so nothing is downloaded."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from danlu.data import TensorLoader
+from danlu.keyed import generator
+from danlu.registry import Registry
+from danlu.task.jitter import Jittered
+from danlu.task.models.cnn import CNN
+from danlu.task.models.mlp import MLP
+from danlu.task.models.vit import ViT
+from danlu.task.task import Choice, Data, Defaults, Task
+
+__all__ = ["digits", "load"]
+
+_TEST = 360  # one image is 0.28 %
+
+
+def load(*, batch: int, seed: int) -> Data:
+    """Cut the images into 1437 for training and 360 held out, the same for every seed, grey values centred and scaled.
+
+    The training images are jittered a little (`Jittered`). On five other splits, one seed each, that took the mean
+    accuracy from 99.3 to 99.6 % (cnn, 30 epochs) and from 98.1 to 99.2 % (mlp, 60 epochs).
+
+    Args:
+        batch: images of a training batch.
+        seed: what order and jitter of the training images depend on.
+
+    Returns:
+        Batches of images (N, 1, 8, 8) and their digits (N,).
+    """
+    images, labels = _read()
+    order = torch.randperm(len(labels), generator=generator("digits", "split"))
+    test, train = order[:_TEST], order[_TEST:]
+    mean, std = images[train].mean(), images[train].std()
+    images = (images - mean) / std
+    held_out = TensorLoader(images[test], labels[test], batch=_TEST, shuffle=False)
+
+    @torch.no_grad()
+    def mistakes(model: nn.Module) -> str:
+        wrong = model(images[test]).argmax(-1)
+        pairs = [f"{y} read as {w}" for y, w in zip(labels[test].tolist(), wrong.tolist(), strict=True) if y != w]
+        return f"misread: {', '.join(pairs) or 'none'} ({len(pairs)} of {_TEST})"
+
+    plain = TensorLoader(images[train], labels[train], batch=batch, seed=seed)
+    return Data(Jittered(plain, background=float(-mean / std), seed=seed), held_out, mistakes)
+
+
+def _read() -> tuple[Tensor, Tensor]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise ImportError("task 'digits' needs scikit-learn, which holds the images; pip install 'danlu[data]'") from None
+    pixels, labels = load_digits(return_X_y=True)  # (1797, 64), 0 … 16
+    return torch.from_numpy(pixels).float().view(-1, 1, 8, 8) / 16, torch.from_numpy(labels).long()
+
+
+def _defaults(until: str, lr: float) -> Defaults:
+    optimizer = {"name": "adamw", "lr": lr, "weight_decay": 0.05}
+    return Defaults(until, 64, optimizer, {"name": "cosine", "warmup": "10%"})
+
+
+_models: Registry[Choice] = Registry("model of digits")
+_models.add("cnn", Choice(CNN, "three 3×3 convolutions with group norm", _defaults("30ep", 3e-3)))
+_models.add("mlp", Choice(MLP, "two hidden layers with dropout", _defaults("60ep", 2e-3)))
+_models.add("vit", Choice(ViT, "a small vision transformer on overlapping patches", _defaults("40ep", 3e-3)))
+
+digits = Task("digits", "handwritten digits, 8×8 pixels, 10 classes (scikit-learn)", "image", _models, "cnn", load)

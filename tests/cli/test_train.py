@@ -1,0 +1,119 @@
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from danlu.cli import app
+from danlu.recipe import load
+from danlu.train import Observer
+
+QUICK = ["--set", "model=mlp", "--set", "until=3"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def train(*arguments):
+    return CliRunner().invoke(app, ["train", *arguments])
+
+
+def rows(folder):
+    lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == "evaluated"]
+
+
+def test_the_default_recipe_reaches_its_accuracy():
+    result = train("digits")
+    assert result.exit_code == 0
+    assert rows("runs/digits-1")[-1]["valid/accuracy"] >= 0.985
+    assert "test accuracy 9" in result.stdout
+    assert "misread: " in result.stdout
+
+
+def test_a_run_leaves_what_repeats_it_bit_for_bit():
+    first = train("digits", *QUICK, "--seed", "3", "--out", "first")
+    assert first.exit_code == 0
+    names = {path.name for path in Path("first").iterdir()}
+    assert names == {"recipe.toml", "metrics.jsonl", "model.safetensors", "status.json"}
+    assert train("--recipe", "first/recipe.toml", "--out", "second").exit_code == 0
+    for name in ("recipe.toml", "model.safetensors"):
+        assert Path("first", name).read_bytes() == Path("second", name).read_bytes()
+    assert train("--recipe", "first/recipe.toml", "--out", "third", "--seed", "4").exit_code == 0
+    assert Path("first/model.safetensors").read_bytes() != Path("third/model.safetensors").read_bytes()
+    assert load("third/recipe.toml").seed == 4
+
+
+def test_the_end_says_what_came_of_it_and_what_to_do_next():
+    out = train("digits", *QUICK).stdout
+    row = rows("runs/digits-1")[-1]
+    assert f"test accuracy {row['valid/accuracy']:.2%}, test loss {row['valid/loss']:.4f} nats" in out
+    assert out.splitlines()[:2] == ["digits: mlp, 85,002 parameters", "3, batch 64, adamw at lr 0.002, cosine, seed 0"]
+    for part in (
+        "best loss ",
+        "final ",
+        "3 updates",
+        "run folder  runs/digits-1",
+        "next        danlu train digits --set model=vit",
+    ):
+        assert part in out
+    (again,) = (line for line in out.splitlines() if line.startswith("again"))
+    assert train(*again.split()[3:]).exit_code == 0
+
+
+def test_folders_are_numbered():
+    Path("runs/digits-7").mkdir(parents=True)
+    Path("runs/digits-old").mkdir()
+    Path("runs/chars-9").mkdir()
+    assert train("digits", *QUICK).exit_code == 0
+    assert Path("runs/digits-8/model.safetensors").is_file()
+
+
+def test_another_runs_folder_is_left_alone():
+    train("digits", *QUICK, "--out", "mine")
+    before = Path("mine/model.safetensors").read_bytes()
+    result = train("digits", *QUICK, "--seed", "1", "--out", "mine")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: mine holds another run")
+    assert Path("mine/model.safetensors").read_bytes() == before
+
+
+def test_a_run_that_fails_is_one_line_and_exit_1():
+    result = train("digits", *QUICK, "--set", "optimizer=sgd", "--set", "optimizer.lr=1e38", "--set", "schedule.warmup=0")
+    assert result.exit_code == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "finite" in errors[0]
+    assert "Traceback" not in result.output
+
+
+class PressCtrlC(Observer):
+    def __init__(self, times):
+        self.times = times
+
+    def update(self, clock, report):
+        for _ in range(self.times):
+            signal.raise_signal(signal.SIGINT)
+            self.times -= 1
+
+
+def test_ctrl_c_ends_well(monkeypatch):
+    monkeypatch.setattr("danlu.cli.train.PlainLog", lambda: PressCtrlC(1))
+    result = train("digits", *QUICK, "--set", "until=10ep")
+    assert result.exit_code == 130
+    assert json.loads(Path("runs/digits-1/status.json").read_text())["state"] == "interrupted"
+    assert Path("runs/digits-1/model.safetensors").is_file()
+    assert "interrupted: " in result.stdout
+    assert " 1 update, " in result.stdout
+
+
+def test_ctrl_c_twice_ends_at_once(monkeypatch):
+    monkeypatch.setattr("danlu.cli.train.PlainLog", lambda: PressCtrlC(2))
+    result = train("digits", *QUICK)
+    assert result.exit_code == 130
+    assert result.stderr.endswith("error: left at once; no weights were written, the numbers so far are in runs/digits-1\n")
+    assert not Path("runs/digits-1/model.safetensors").exists()

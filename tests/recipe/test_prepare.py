@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from danlu import schedule
+from danlu.recipe import load, prepare
+from danlu.train import Observer
+
+QUIET = [Observer()]
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def trained(*sets, **flags):
+    run = prepare(load(sets=["task=digits", "model=mlp", "until=3", *sets], flags=flags), observers=QUIET)
+    run.fit()
+    return weights(run.parts.model)
+
+
+def test_what_a_recipe_says_is_what_runs():
+    sets = ["task=digits", "until=5", "accumulate=2", "clip=0.5", "seed=7", "batch=100"]
+    run = prepare(load(sets=[*sets, "optimizer.lr=0.25", "optimizer.weight_decay=0.5", "schedule.floor=0.25"]))
+    group = run.trainer.optimizer.param_groups[0]
+    assert (group["lr"], group["weight_decay"]) == (0.25, 0.5)
+    assert type(run.parts.model).__name__ == "CNN"
+    assert (run.trainer.accumulate, run.trainer.seed, str(run.trainer.until)) == (2, 7, "5st")
+    assert run.trainer.update.clip == 0.5
+    assert (run.trainer.schedule.shape.floor, str(run.trainer.schedule.warmup)) == (0.25, "10%")
+    assert len(run.parts.train) == 15  # 1437 images in hundreds
+
+
+def test_two_runs_of_one_recipe_end_in_the_same_bits():
+    assert torch.equal(trained(), trained())
+
+
+CHANGES = """
+    seed=1 batch=63 accumulate=2 clip=0.01 until=4 model=cnn
+    optimizer.lr=1e-3 optimizer.betas=[0.8,0.999] optimizer.eps=1e-3 optimizer.weight_decay=1 optimizer=lion
+    schedule=constant schedule.warmup=2 schedule.floor=0.5 schedule.per=epoch
+"""
+
+
+@pytest.mark.parametrize("text", CHANGES.split())
+def test_every_key_moves_something(text):
+    a, b = trained(), trained(text)
+    assert a.shape != b.shape or not torch.equal(a, b)
+
+
+def test_the_folder_is_made_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(schedule, "create", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        prepare(load(flags={"task": "digits"}), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
