@@ -1,13 +1,24 @@
 """Every documented line runs: the python blocks of each page, in order, in one namespace and an empty folder."""
 
+import copy
 import re
 from pathlib import Path
 
 import pytest
 
+from danlu.optim import catalog
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _catalogue_as_it_was(monkeypatch):
+    """A page may register pieces and presets of its own; other tests must not meet them."""
+    for axis, table in catalog.PIECES.items():
+        monkeypatch.setitem(catalog.PIECES, axis, copy.deepcopy(table))
+    monkeypatch.setattr(catalog, "PRESETS", copy.deepcopy(catalog.PRESETS))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
