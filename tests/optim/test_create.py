@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from danlu import optim
-from danlu.optim import decay, direction, grad, moment
+from danlu.optim import decay, direction, grad, moment, store
 
 
 def make(name="adamw", **options):
@@ -18,7 +18,8 @@ def test_pieces_may_be_given_as_themselves_by_name_or_as_a_table():
     assert make(direction="sign", grad=table, decay=constant).rule() == wanted
     assert make(direction=direction.Sign(), grad=[grad.ClipNorm(2.0)], decay=decay.Constant(1e-4)).rule() == wanted
     assert make(decay=None).rule() == optim.adamw().but(decay=None)
-    assert make(store={"exp_avg": {"name": "dense"}}).rule() == optim.adamw()
+    stored = make(store={"exp_avg": {"name": "dense", "dtype": torch.float64}}).rule().codecs
+    assert stored == {"exp_avg": store.Dense(torch.float64), "exp_avg_sq": store.Dense()}
 
 
 def test_the_presets_own_lr_is_the_default():
