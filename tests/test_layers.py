@@ -18,13 +18,15 @@ ALLOWED = {
     "optim.context": {"optim.piece"},
     "optim.catalog": {"optim.piece", "optim.rule", *TOOLS},  # the rule's type only
     **{
-        f"optim.{axis}": {"optim.piece", "optim.context", "optim.catalog", *TOOLS}
+        f"optim.{axis}": {"optim.piece", "optim.context", "optim.catalog", "optim.units", *TOOLS}
         for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate")
     },
     "optim.rule": {"optim.piece", "optim.context", "optim.store", "optim.grad", *TOOLS},
     "optim.run": {"optim.piece", "optim.context", "optim.rule", *TOOLS},
     "optim.state": {"optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
+    "optim.compose": {"optim.catalog", "optim.named", "optim.piece", *TOOLS},
+    "optim.units": set(),
     "optim.roles": set(),
     "optim.plan": {"optim.rule", "optim.run"},
     "optim.members": {"optim.plan", *TOOLS},

@@ -22,10 +22,15 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         ``"; did you mean 'adamw'?"``, or the whole list when nothing is near and the list is short, or nothing.
     """
     choices = sorted(choices)
-    near = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)
-    if near:
-        return f"; did you mean {' or '.join(map(repr, near))}?"
+    near = difflib.get_close_matches(word, choices, n=9, cutoff=0.6)
+    if near:  # among equally near ones, those that begin alike: typing goes wrong late more often than early
+        near.sort(key=lambda x: (difflib.SequenceMatcher(None, x, word).ratio(), _common_start(x, word)), reverse=True)
+        return f"; did you mean {' or '.join(map(repr, near[:3]))}?"
     return f"; there is {', '.join(choices)}" if 0 < len(choices) <= 12 else ""
+
+
+def _common_start(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 class Registry(Generic[T]):

@@ -140,3 +140,21 @@ def test_the_module_runs_as_a_program(monkeypatch, capsys):
         runpy.run_path(str(Path(danlu.__main__.__file__)), run_name="__main__")
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"danlu {version('danlu')}\n"
+
+
+def test_lists_are_filtered():
+    names = [line.split()[0] for line in run("list", "optimizers", "ada*", "--max-bytes", "4").stdout.splitlines()]
+    assert "adagrad" in names
+    assert "adam" not in names
+    assert all(name.startswith("ada") for name in names)
+    axis = [line.split()[0] for line in run("list", "pieces", "--axis", "decay").stdout.splitlines()]
+    assert axis == [f"decay.{name}" for name in optim.pieces()["decay"]]
+    needing = [line.split()[0] for line in run("list", "optimizers", "--needs", "grad").stdout.splitlines()]
+    assert needing == list(optim.catalog.PRESETS)
+    nothing = run("list", "optimizers", "zzz*")
+    assert nothing.exit_code == 2
+
+
+def test_a_composition_is_explained():
+    assert "ClipValue(upper=0.5)" in run("explain", "adamw+clip_value(upper=0.5)").stdout
+    assert run("explain", "adamw+clip_valu").exit_code == 2

@@ -31,7 +31,7 @@ def mutated():
         *_, name = key.split(".")
         yield f"{key} without its last letter", written({k[:-1] if k == key else k: v for k, v in RIGHT.items()}), name[:-1]
         yield f"{key} with a letter doubled", written({k + k[-1] if k == key else k: v for k, v in RIGHT.items()}), name
-        yield f"{key} twice", written(RIGHT) + f"{key} = {right}\n", "line 19"
+        yield f"{key} twice", written(RIGHT) + f"{key} = {right}\n", f"line {written(RIGHT).count(chr(10)) + 1}"
         for wrong in WRONG_VALUES:
             if wrong != "true" or right not in {"true", "false"}:  # true is right for a switch
                 yield f"{key} = {wrong}", written({**RIGHT, key: wrong}), key

@@ -52,3 +52,19 @@ def test_the_folder_is_made_last(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         prepare(load(flags={"task": "digits"}), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_has_its_own_threads_and_gives_them_back():
+    before = torch.get_num_threads()
+    seen = []
+
+    class Watch(Observer):
+        def update(self, clock, report):
+            seen.append(torch.get_num_threads())
+
+    run = prepare(load(None, ["task=digits", "until=1", "model=mlp", "threads=3"], {}), observers=[Watch()])
+    run.fit()
+    assert seen == [3]
+    assert run.threads == 3
+    assert torch.get_num_threads() == before
+    assert load(None, ["task=digits"], {}).threads == 1

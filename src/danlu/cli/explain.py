@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from danlu import optim
-from danlu.cli.errors import fail
+from danlu.cli.errors import fail, reported
 from danlu.cli.listing import task_lines
 from danlu.optim.catalog import PIECES, PRESETS
-from danlu.registry import did_you_mean
+from danlu.registry import UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES
 from danlu.task import TASKS
 
@@ -19,12 +19,15 @@ __all__ = ["explain"]
 
 
 def explain(
-    name: Annotated[str, typer.Argument(help="An optimizer, a schedule, a task, or a piece as AXIS.NAME.")],
+    name: Annotated[
+        str, typer.Argument(help="An optimizer, also with pieces (adamw+modify.cautious), a schedule, a task, or AXIS.NAME.")
+    ],
 ) -> None:
     """Explain an optimizer, a schedule, a piece or a task."""
     axis, _, rest = name.partition(".")
-    if name in PRESETS:
-        typer.echo(optim.explain(name))
+    if name in PRESETS or "+" in name:
+        with reported(UnknownNameError, TypeError, ValueError):
+            typer.echo(optim.explain(name))
     elif name in SCHEDULES:
         typer.echo(f"{name}: {inspect.getdoc(SCHEDULES.get(name))}")
     elif name in TASKS:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from math import inf
 from typing import Annotated, Any
 
 import typer
 
-from danlu.cli.errors import reported
+from danlu.cli.errors import fail, reported
 from danlu.optim.catalog import PIECES, PRESETS
+from danlu.optim.explain import bytes_per_parameter
 from danlu.registry import Registry, UnknownNameError
 from danlu.schedule import SCHEDULES
 from danlu.task import TASKS, Task
@@ -22,11 +25,19 @@ Rows = Callable[[], Iterator[dict[str, Any]]]
 
 def listing(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="optimizers, schedules, pieces or tasks.")],
+    pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="Only names like this, such as 'ada*'.")] = "*",
+    axis: Annotated[str, typer.Option("--axis", help="Only pieces of this axis, such as decay.")] = "",
+    need: Annotated[str, typer.Option("--needs", help="Only optimizers that need this: grad, loss or closure.")] = "",
+    most: Annotated[float, typer.Option("--max-bytes", help="Only optimizers with at most so many bytes per parameter.")] = inf,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
     """List optimizers, schedules, pieces or tasks."""
     with reported(UnknownNameError):
-        rows = list(_KINDS.get(kind)())
+        rows = [row for row in _KINDS.get(kind)() if fnmatchcase(row["name"].rpartition(".")[2], pattern)]
+    rows = [row for row in rows if not axis or row.get("axis") == axis]
+    rows = [row for row in rows if (not need or need in row.get("needs", ())) and row.get("bytes", 0.0) <= most]
+    if not rows:
+        fail([f"no {kind} like that; see danlu list {kind}"])
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
@@ -50,7 +61,16 @@ def _optimizers() -> Iterator[dict[str, Any]]:
     for name in PRESETS:
         found = PRESETS.get(name)
         options = {key: default for key, (_, default) in found.options.items()}
-        yield {"name": name, "summary": found.summary, "source": found.source, "lr": found.lr, "options": options}
+        rule = found()
+        yield {
+            "name": name,
+            "summary": found.summary,
+            "source": found.source,
+            "lr": found.lr,
+            "options": options,
+            "bytes": bytes_per_parameter(rule),
+            "needs": sorted(rule.needs),
+        }
 
 
 def _schedules() -> Iterator[dict[str, Any]]:
@@ -64,7 +84,7 @@ def _pieces() -> Iterator[dict[str, Any]]:
     for axis in sorted(PIECES):
         for name in PIECES[axis]:
             found = PIECES[axis].get(name)
-            yield {"name": f"{axis}.{name}", "summary": found.summary, "source": found.source}
+            yield {"name": f"{axis}.{name}", "axis": axis, "summary": found.summary, "source": found.source}
 
 
 def _tasks() -> Iterator[dict[str, Any]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import torch
-
 from danlu.recipe import Run
 from danlu.task import TASKS
 from danlu.train import Result
@@ -37,7 +35,7 @@ def _lines(run: Run, result: Result) -> Iterator[str]:
         yield ""
         yield from _table({"best loss": result.best, "final": result.final})
     yield ""
-    yield f"time        {result.seconds:.1f} s, {_many(result.steps, 'update')}, {_many(torch.get_num_threads(), 'thread')}"
+    yield f"time        {result.seconds:.1f} s, {_many(result.steps, 'update')}, {_many(run.threads, 'thread')}"
     yield f"run folder  {result.path}"
     yield f"again       danlu train --recipe {result.path}/recipe.toml"
     yield f"next        {_next(run)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
@@ -47,8 +47,16 @@ class PieceInfo:
         return _first_line(self.cls)
 
     def build(self, **options: Any) -> Piece:
-        """Make the piece; a misspelt option is an error that suggests the right one."""
-        _refuse_unknown(f"{self.axis}.{self.name}", options, hints(self.cls))
+        """Return a piece with these options.
+
+        Raises:
+            TypeError: for a misspelt option, with the right one, or a missing one.
+        """
+        owner = f"{self.axis}.{self.name}"
+        _refuse_unknown(owner, options, hints(self.cls))
+        missing = [f.name for f in fields(self.cls) if f.default is MISSING and f.name not in options]
+        if missing:
+            raise TypeError(f"{owner}: needs {' and '.join(missing)}, as in {self.name}({missing[0]}=...)")
         return self.cls(**options)
 
 
@@ -77,6 +85,13 @@ def piece(*, source: str) -> Callable[[PieceClass], PieceClass]:
 def find_piece(axis: str, name: str) -> PieceInfo:
     """Return the piece `name` of an axis; unknown names raise UnknownNameError with the nearest ones."""
     return _axes().get(axis).get(name)
+
+
+def info_of(cls: type[Piece]) -> PieceInfo | None:
+    """What the catalogue knows of a class, or None for one that is not registered."""
+    table = PIECES.get(cls.axis)
+    found = table.get(snake(cls)) if table is not None and snake(cls) in table else None
+    return found if found is not None and found.cls is cls else None
 
 
 def pieces() -> dict[str, list[str]]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from danlu.optim.catalog import find_piece, find_preset
+from danlu.optim.catalog import find_piece
+from danlu.optim.compose import compose
 from danlu.optim.engine import Compile, Optimizer
 from danlu.optim.named import Named
 from danlu.optim.params import Params
@@ -19,7 +20,7 @@ __all__ = ["create"]
 
 _SLOTS = tuple(f.name for f in fields(Rule))
 _MANY = ("grad", "modify", "after_lr", "rate")
-_OPTIONAL = ("decay", "average", "write")
+_OPTIONAL = ("decay", "average", "write", "around")
 _AXIS = {"after_lr": "modify"}  # the other slots are called like their axis
 
 
@@ -35,7 +36,7 @@ def create(
     """Make an optimizer by its preset's name.
 
     Args:
-        name: a preset, see `presets`.
+        name: a preset, see `presets`, or a composition such as "adamw+cautious", see `compose`.
         params: a module, parameters, named parameters, or group dicts.
         lr: learning rate; None for the preset's default.
         maximize: climb instead of descend.
@@ -52,9 +53,10 @@ def create(
         TypeError: for an unknown option.
         ValueError: for a value out of its range, or an argument that a replaced slot makes void.
     """
-    preset = find_preset(name)
     slots = {key: _slot(key, options.pop(key)) for key in list(options) if key in _SLOTS}
-    named = Named(preset, options, slots)
+    composed = compose(name, **options)
+    preset, slots = composed.preset, {**composed.slots, **slots}
+    named = Named(preset, composed.chosen, slots)
     for key, value in options.items():
         if slots and _is_void(named, key):
             raise ValueError(f"{name}: {key}={value!r} has no effect beside {', '.join(slots)}; give it to the piece instead")

@@ -7,35 +7,41 @@ from typing import Any, get_args
 
 import torch
 
-from danlu.optim.catalog import Preset, find_preset
+from danlu.optim.catalog import Preset, info_of
+from danlu.optim.compose import compose
 from danlu.optim.rule import Rule
+from danlu.optim.store.dense import Dense
 from danlu.ranges import Interval
 
 __all__ = ["bytes_per_parameter", "explain"]
 
 
 def explain(name: str) -> str:
-    """Describe the preset `name`.
+    """Describe an optimizer, or a composition such as ``adamw+cautious``.
 
     Args:
-        name: a preset.
+        name: a preset, or what `compose` reads.
 
     Returns:
-        Several lines of text: law, notes, composition, state in bytes per parameter, arguments with range and default, source.
+        Several lines of text: law, notes, composition, state in bytes per parameter, how it runs, arguments with range and
+        default, sources.
 
     Raises:
         UnknownNameError: for an unknown name, with the nearest ones.
     """
-    preset = find_preset(name)
-    rule = preset()
-    doc = inspect.getdoc(preset.build) or ""
+    named = compose(name)
+    rule = named.build(named.options)
+    doc = inspect.getdoc(named.preset.build) or ""
     slots = ", ".join((*rule.slots, *rule.memory)) or "none"
+    needs = ", ".join(sorted(rule.needs))
+    runs = "one compiled kernel, or eager" if rule.scope == "element" else "eager"
     sections = [
-        f"{name}: {doc}",
+        f"{name}: {doc}" if not named.slots else f"{name}: {named.preset.name} with {', '.join(named.slots)} changed\n\n{doc}",
         "composition (in the order of acting)\n" + _indented(str(rule)),
-        f"state\n    {bytes_per_parameter(rule):g} bytes per float32 parameter: {slots}",
-        "arguments\n" + _indented("\n".join(_arguments(preset))),
-        f"source\n    {preset.source}",
+        f"state\n    {bytes_per_parameter(rule):.4g} bytes per float32 parameter of a large matrix: {slots}",
+        f"runs\n    needs {needs}; scope {rule.scope}: {runs}",
+        "arguments\n" + _indented("\n".join(_arguments(named.preset))),
+        "sources\n" + _indented("\n".join(dict.fromkeys([named.preset.source, *_sources(rule)]))),
     ]
     return "\n\n".join(sections)
 
@@ -44,6 +50,11 @@ def bytes_per_parameter(rule: Rule) -> float:
     """The bytes of state that a rule keeps for one float32 parameter of a large matrix."""
     like = torch.empty(1024, 1024, device="meta")
     return sum(t.numel() * t.element_size() for t in rule.init(like, torch.float32).values()) / like.numel()
+
+
+def _sources(rule: Rule) -> list[str]:
+    infos = [info_of(type(piece)) for piece in rule.pieces.values() if piece != Dense()]
+    return [f"{info.axis}.{info.name}: {info.source}" for info in infos if info is not None]
 
 
 def _arguments(preset: Preset[...]) -> list[str]:
@@ -58,7 +69,7 @@ def _range(hint: Any) -> str:
             return f"in {bound}"
     if hint is bool:
         return "True or False"
-    return ", ".join(_range(part) for part in get_args(hint))
+    return ", ".join(_range(part) if not isinstance(part, str) else part for part in get_args(hint))
 
 
 def _indented(text: str) -> str:

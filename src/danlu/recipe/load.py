@@ -87,6 +87,7 @@ def _defaults(task: Task, model: Any) -> dict[str, Any]:
     found = task.models.get(name).defaults
     clip = "none" if found.clip is None else found.clip
     plain = {"model": name, "until": found.until, "batch": found.batch, "accumulate": 1, "seed": 0, "clip": clip}
+    plain["threads"] = found.threads
     return {**plain, "optimizer": dict(found.optimizer), "schedule": dict(found.schedule)}
 
 

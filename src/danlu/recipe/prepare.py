@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import final
 
+import torch
+
 from danlu import optim, schedule
 from danlu.recipe.dump import dump
 from danlu.recipe.recipe import Recipe
@@ -26,8 +28,18 @@ class Run:
     trainer: Trainer
 
     def fit(self) -> Result:
-        """Train, evaluating on the held-out data after each epoch."""
-        return self.trainer.fit(self.parts.train, self.parts.test)
+        """Train, evaluating on the held-out data after each epoch, with the recipe's threads."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            return self.trainer.fit(self.parts.train, self.parts.test)
+        finally:
+            torch.set_num_threads(before)
+
+    @property
+    def threads(self) -> int:
+        """How many CPU threads the run has."""
+        return self.recipe.threads or torch.get_num_threads()
 
 
 def prepare(recipe: Recipe, *, out: str | PathLike[str] | None = None, observers: Sequence[Observer] | None = None) -> Run:

@@ -72,8 +72,8 @@ class Recipe(BaseModel):
     """Everything that decides a run: two runs of one recipe on one machine end in the same bits.
 
     What is new here is the record; what the values mean is said where they go: `danlu.task.Task`, `danlu.train.Trainer`,
-    `danlu.optim.create`, `danlu.schedule.create`. Values are taken as they are: ``"3"`` is no number and 1.0 is not
-    whole. `clip` has ``"none"`` for no clipping, since TOML has no null.
+    `danlu.optim.create`, `danlu.schedule.create`. `threads` is how many CPU threads torch computes with. Values are taken as
+    they are: ``"3"`` is no number and 1.0 is not whole. `clip` has ``"none"`` for no clipping, since TOML has no null.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -84,6 +84,7 @@ class Recipe(BaseModel):
     batch: int = Field(ge=1, description="a whole number in [1, inf)")
     accumulate: int = Field(1, ge=1, description="a whole number in [1, inf)")
     seed: int = Field(0, ge=0, description="a whole number in [0, inf)")
+    threads: int = Field(0, ge=0, le=1024, description="a whole number in [0, 1024], 0 for torch's own choice")
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["none"] = Field(
         "none", description="a number in (0, inf), or 'none'"
     )

@@ -45,6 +45,7 @@ class Defaults:
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
     clip: float | None = None
+    threads: int = 0
 
 
 @final
