@@ -9,6 +9,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src"
 TOOLS = {"ranges", "registry", "keyed"}  # rooms without a door to any other
+FORMULAS = {"optim.blocks", "optim.covers", "optim.rounding", "optim.units"}  # what pieces of several axes share
 
 # Room -> the rooms it may import from. Longest matching name wins; a room may always import from itself.
 ALLOWED = {
@@ -18,15 +19,15 @@ ALLOWED = {
     "optim.context": {"optim.piece"},
     "optim.catalog": {"optim.piece", "optim.rule", *TOOLS},  # the rule's type only
     **{
-        f"optim.{axis}": {"optim.piece", "optim.context", "optim.catalog", "optim.units", *TOOLS}
-        for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate")
+        f"optim.{axis}": {"optim.piece", "optim.context", "optim.catalog", *FORMULAS, *TOOLS}
+        for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate", "average", "around", "write")
     },
     "optim.rule": {"optim.piece", "optim.context", "optim.store", "optim.grad", *TOOLS},
     "optim.run": {"optim.piece", "optim.context", "optim.rule", *TOOLS},
     "optim.state": {"optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
     "optim.compose": {"optim.catalog", "optim.named", "optim.piece", *TOOLS},
-    "optim.units": set(),
+    **{formula: {"optim.piece", *TOOLS} for formula in FORMULAS},
     "optim.roles": set(),
     "optim.plan": {"optim.rule", "optim.run"},
     "optim.members": {"optim.plan", *TOOLS},

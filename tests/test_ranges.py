@@ -95,6 +95,8 @@ def test_what_is_no_number(value):
         (Annotated[int, Interval(1, 9)], [1, 9], [0, 10], "in [1, 9]"),
         (Annotated[float, Interval(1.0, math.inf), Structural()], [1.0, math.inf], [0.5], "in [1, inf]"),
         (Positive | None, [1.0, None], [0.0], "in (0, inf) or None"),
+        (Beta | Structural, [0.5, Structural()], [1.0, 2], "in [0, 1) or a Structural"),
+        (Beta | Structural, [], ["x", None], "a number in [0, 1) or a Structural"),
         (Positive | bool, [1.0, True], [0.0], "in (0, inf) or True or False"),
         (tuple[Beta, Beta], [(0.9, 0.99), [0.9, 0.99]], [0.9, (0.9,), (0.9, 0.9, 0.9), "ab c"], "2 numbers"),
         (tuple[float, ...], [(1.0,), ()], [], ""),

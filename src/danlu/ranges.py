@@ -17,10 +17,12 @@ from typing import Annotated, Any, Literal
 __all__ = [
     "AnyNumber",
     "Beta",
+    "Count",
     "Fraction",
     "Interval",
     "NonNegative",
     "Positive",
+    "Steps",
     "Structural",
     "check",
     "hints",
@@ -57,6 +59,8 @@ Fraction = Annotated[float, Interval(0.0, 1.0)]
 Positive = Annotated[float, Interval(0.0, math.inf, "neither")]
 NonNegative = Annotated[float, Interval(0.0, math.inf, "left")]
 AnyNumber = Annotated[float, Interval(-math.inf, math.inf, "neither")]
+Count = Annotated[int, Interval(1, math.inf, "left")]
+Steps = Annotated[int, Interval(0, math.inf, "left")]
 
 
 def hints(owner: Callable[..., Any]) -> dict[str, Any]:
@@ -98,6 +102,8 @@ def _broken(hint: Any, value: Any, where: str) -> Iterator[tuple[str, str]]:
         for bound in hint.__metadata__:
             if isinstance(bound, Interval) and not (_is_number(value) and float(value) in bound):
                 yield where, f"in {bound}" if _is_number(value) else f"a number in {bound}"
+            elif isinstance(bound, Interval) and hint.__origin__ is int and not float(value).is_integer():
+                yield where, f"a whole number in {bound}"
     elif origin is tuple and Ellipsis not in args:
         if not isinstance(value, (tuple, list)) or len(value) != len(args):
             yield where, f"{len(args)} numbers"
@@ -116,7 +122,7 @@ def _foreign(hint: Any, value: Any, where: str) -> list[tuple[str, str]]:
     """In a union, a value that is not an instance of a class belongs to another part; numbers and text are checked by range."""
     if not isinstance(hint, type) or hint in {int, float, str, bool, type(None)} or isinstance(value, hint):
         return []
-    return [(where, f"a {hint.__name__}")]
+    return [(where, f"a {hint.__name__.removeprefix('Abstract')}")]
 
 
 def _plain(hint: Any, origin: Any, args: tuple[Any, ...], value: Any) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from tests.golden.cases import Case
 
 __all__ = ["Gradients", "Tensors", "Track", "descend", "distance", "gap", "load", "tracks"]
@@ -40,7 +41,10 @@ def load(file: str) -> tuple[dict, Tensors]:
 
 
 def tracks(case: Case) -> Iterable[Track]:
-    """The tracks of one case; the two families differ only in their keys, and in a row 0 that holds the start."""
+    """The tracks of one case, with the tensors that its file has.
+
+    The two families differ only in their keys, and in a row 0 that holds the start.
+    """
     meta, arrays = load(case.file)
     if case.file.startswith("A_"):
         _, inputs = load("A__problems.npz")
@@ -48,8 +52,10 @@ def tracks(case: Case) -> Iterable[Track]:
     else:
         _, inputs = load("B__problem.npz")
         start, grads, params, first = "p0_{}", "g_{}_{}", "{}__p_{}", 1
-    names = [key.removeprefix(start.format("")) for key in inputs if key.startswith(start.format(""))]
+    known = [key.removeprefix(start.format("")) for key in inputs if key.startswith(start.format(""))]
     for track in case.tracks:
+        names = [n for n in known if params.format(track, n) in arrays]
+        assert names, f"{case.file} has no track {track!r}"
         yield Track(
             track,
             p0={n: inputs[start.format(n)] for n in names},
@@ -64,10 +70,12 @@ def descend(
     p0: Mapping[str, NDArray[np.float64]],
     grads: Mapping[str, Gradients],
     lrs: Iterable[float],
+    losses: Sequence[float] = (),
 ) -> dict[str, list[NDArray[np.float64]]]:
     """Walk the optimizer that `make` builds from float64 parameters; every group's lr is set before each update.
 
-    The gradients of a tensor are a sequence over the updates (None: no gradient), or a function of update and value.
+    Step k is given ``losses[k]`` when there are any. The gradients of a tensor are a sequence over the updates (None: no
+    gradient), or a function of update and value.
     """
     params = {name: torch.nn.Parameter(torch.tensor(p, dtype=torch.float64)) for name, p in p0.items()}
     optimizer = make(params)
@@ -79,7 +87,7 @@ def descend(
             given = grads[name]
             g = given(k, p.detach().numpy().copy()) if callable(given) else given[k]
             p.grad = None if g is None else torch.tensor(g, dtype=torch.float64)
-        optimizer.step()
+        optimizer.step(**({"loss": float(losses[k])} if len(losses) else {}))
         for name, p in params.items():
             paths[name].append(p.detach().numpy().copy())
     return paths

@@ -4,58 +4,71 @@ import dataclasses
 import inspect
 import pickle
 import re
+import typing
 
 import numpy as np
 import pytest
 import torch
 
 from danlu import optim
-from danlu.optim.piece import Codec
+from danlu.optim.piece import Codec, Decay
+from danlu.optim.store import Dense
 from danlu.ranges import hints
-from tests.laws.samples import TOLERANCE, host, infos, interval, sample, trace, variants
+from tests.laws.samples import TOLERANCE, WALKS, dtype_for, host, infos, interval, sample, settings, step, trace, variants
 
 EVERY = [pytest.param(info, id=f"{info.axis}.{info.name}") for info in infos()]
 KNOBS = [
     pytest.param(info, field.name, id=f"{info.axis}.{info.name}.{field.name}")
     for info in infos()
     for field in dataclasses.fields(info.cls)
-    if interval(hints(info.cls)[field.name]) is not None or hints(info.cls)[field.name] is bool
+    if interval(hint := hints(info.cls)[field.name]) is not None or hint is bool or typing.get_origin(hint) is typing.Literal
 ]
 
 
 @pytest.mark.parametrize("info", EVERY)
 def test_a_piece_acts(info):
-    if issubclass(info.cls, Codec):
-        pytest.skip("a dense codec is exact: it must not act")
-    reference = optim.Rule(optim.direction.Plain())
     rule = host(info.axis, sample(info))
+    reference = rule.but(store=Dense()) if issubclass(info.cls, Codec) else optim.Rule(optim.direction.Plain())
     if rule == reference:
-        return  # direction.plain is the reference
-    assert np.abs(trace(rule) - trace(reference)).max() > 100 * TOLERANCE
+        return  # direction.plain and store.dense are the references
+    dtype = dtype_for(rule)
+    hosts = [host(info.axis, sample(info, **fields)) for fields in settings(info)]
+    apart = (np.abs(trace(x, **walk) - trace(reference, dtype=dtype, **walk)).max() for x in hosts for walk in WALKS)
+    assert any(x > 100 * TOLERANCE for x in apart)
 
 
 @pytest.mark.parametrize(("info", "field"), KNOBS)
 def test_every_knob_moves_the_trace(info, field):
-    before = trace(host(info.axis, sample(info)))
-    moved = [np.abs(trace(host(info.axis, other)) - before).max() for other in variants(info, field)]
-    assert max(moved) > 100 * TOLERANCE
+    assert any(apart > 100 * TOLERANCE for walk in WALKS for apart in distances(info, field, walk))
+
+
+def distances(info, field, walk):
+    """How far each other value of a field leads."""
+    for fields in settings(info):
+        before = trace(host(info.axis, sample(info, **fields)), **walk)
+        for other in variants(info, field, **fields):
+            yield np.abs(trace(host(info.axis, other), **walk) - before).max()
 
 
 @pytest.mark.parametrize("info", [p for p in EVERY if p.values[0].axis in {"decay", "rate"}])
 def test_zero_is_the_same_as_absent(info):
-    off = sample(info, **{field.name: 0.0 for field in dataclasses.fields(info.cls)})
+    bounds = {name: bound for name, hint in hints(info.cls).items() if (bound := interval(hint))}
+    if info.axis == "rate" and ("loss" in info.cls.needs or any(0.0 not in bound for bound in bounds.values())):
+        pytest.skip("a rate that is made from losses or distances has no setting that switches it off")
+    off = sample(info, **{name: 0.0 for name, bound in bounds.items() if 0.0 in bound})
     rule = host(info.axis, off)
     assert np.array_equal(trace(rule), trace(rule.but(**{info.axis: None if info.axis == "decay" else ()})))
 
 
 @pytest.mark.parametrize("info", EVERY)
 def test_zero_gradients_move_nothing_but_the_decay(info):
-    rule = host(info.axis, sample(info)).but(decay=None)
+    no_penalty = {name: optim.decay.L2(0.0) for name, hint in hints(info.cls).items() if hint is Decay}
+    rule = host(info.axis, sample(info, **no_penalty)).but(decay=None)
     p = torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.0], dtype=torch.float64))
     optimizer = optim.Optimizer([p], rule, lr=0.1)
     for _ in range(3):
         p.grad = torch.zeros_like(p)
-        optimizer.step()
+        step(optimizer)
     assert p.tolist() == [1.0, -2.0, 0.0]
 
 

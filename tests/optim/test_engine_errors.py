@@ -77,9 +77,8 @@ def test_group_keys_of_the_users_own_are_kept():
 def test_unknown_names():
     assert said(lambda: optim.create("adamv", start()), UnknownNameError).startswith("no optimizer 'adamv'; did you mean 'adam")
     clip = [{"name": "clip_nrom", "max_norm": 1.0}]
-    assert said(lambda: make("adamw", start(), grad=clip), UnknownNameError) == (
-        "no grad piece 'clip_nrom'; did you mean 'clip_norm'?"
-    )
+    wrong = said(lambda: make("adamw", start(), grad=clip), UnknownNameError)
+    assert wrong.startswith("no grad piece 'clip_nrom'; did you mean 'clip_norm'")
     assert said(lambda: make("adamw", start(), grad=[{"name": "clip_norm", "max_nrom": 1.0}]), TypeError) == (
         "grad.clip_norm: no option 'max_nrom'; did you mean 'max_norm'?"
     )

@@ -1,6 +1,7 @@
 """Adam, arXiv:1412.6980; AdamW, arXiv:1711.05101; AMSGrad, ICLR 2018, with the maximum over the raw v."""
 
 import numpy as np
+
 from tests.papers.decay import decoupled
 
 __all__ = ["adam", "adamw"]

@@ -24,6 +24,7 @@ class Context:
         dtype: the parameter's own dtype.
 
     Attributes:
+        given: the gradient as it came, before the gradient transforms.
         u: the direction, from the direction piece on.
         lr_scale: a factor on lr that modify pieces set through `scale_lr`, or None; it scales the step and the decay.
         new: encoded parts of the new state, by state key.
@@ -39,6 +40,7 @@ class Context:
         dtype: torch.dtype,
     ) -> None:
         self.p = p
+        self.given = g
         self.g = g
         self.u = g
         self.dtype = dtype

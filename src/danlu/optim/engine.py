@@ -16,6 +16,7 @@ from danlu.optim.params import Params, listed
 from danlu.optim.piece import Need
 from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.rule import Rule
+from danlu.optim.run.around import displaced
 from danlu.optim.run.job import Job, Round
 from danlu.optim.run.lane import Lane, Runner
 from danlu.optim.run.numbers import Numbers
@@ -167,10 +168,10 @@ class Optimizer(torch.optim.Optimizer):
             RuntimeError: inside `averaged`.
         """
         self._check_given(closure, loss)
-        value = None
-        if closure is not None:
-            with torch.enable_grad():
-                value = closure()
+        value, usable = (None, True) if closure is None else self._evaluate(closure)
+        if not usable:
+            self._skip()
+            return value
         stepping = list(self._stepping())  # every refusal happens here, before any state exists
         jobs = [self._job(p, g, index) for p, g, index in stepping]
         kept = {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}
@@ -189,6 +190,27 @@ class Optimizer(torch.optim.Optimizer):
                     self.param_groups[index]["shared"] = shared
             torch.autograd.graph.increment_version([job.p for job in jobs])  # kernels write past autograd's bookkeeping
         return value
+
+    @torch.enable_grad()
+    def _evaluate(self, closure: Callable[[], float]) -> tuple[float, bool]:
+        """Call the closure, and again beside the parameters where a rule takes its gradient there.
+
+        Returns:
+            The value at the parameters, and whether the gradients are those of the right place.
+        """
+        value = closure()
+        jobs: list[Job] = []
+        for p, g, index in self._stepping():
+            beside = self._plans[index].rule.beside
+            if beside is not None:
+                ascent = 1.0 if self.param_groups[index]["maximize"] else -1.0  # an lr: against the way of the rule
+                jobs.append(Job(p, g, {"step": self.state.get(p, {}).get("step", 0)}, beside, index, ascent, 1.0))
+        if not jobs:
+            return value, True
+        with displaced(jobs) as finite:
+            if finite:
+                closure()
+        return value, finite
 
     def _check_given(self, closure: object, loss: object) -> None:
         name = self._builder.name

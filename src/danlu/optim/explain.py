@@ -69,6 +69,8 @@ def _range(hint: Any) -> str:
             return f"in {bound}"
     if hint is bool:
         return "True or False"
+    if hint is type(None):
+        return "None"
     return ", ".join(_range(part) if not isinstance(part, str) else part for part in get_args(hint))
 
 

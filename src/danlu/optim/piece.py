@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from danlu.optim.context import Context
 
 __all__ = [
+    "Around",
     "Average",
     "Codec",
     "Decay",
     "Direction",
     "GradPiece",
+    "Kept",
     "Measured",
     "Modify",
     "Moment",
@@ -51,6 +53,7 @@ __all__ = [
     "Write",
     "absolute",
     "gradient",
+    "itself",
     "snake",
     "square",
 ]
@@ -59,6 +62,7 @@ Scalar: TypeAlias = float | Tensor  # a host number when eager, an element of th
 Scalars: TypeAlias = Mapping[str, Scalar]
 Scope: TypeAlias = Literal["element", "tensor", "matrix", "model"]
 Reduction: TypeAlias = Literal["sum", "max"]
+Kept: TypeAlias = Any  # float | Tensor, or a tuple of floats such as a history; Any, so that arithmetic needs no cast
 Need: TypeAlias = Literal["grad", "loss", "closure"]
 
 
@@ -91,7 +95,7 @@ class Tick:
         lr: learning rate in force, after the rule's rate pieces.
         peak_lr: the group's reference learning rate (its ``peak_lr`` key).
         memory: host numbers that pieces keep per tensor between steps, by state key.
-        shared: host numbers that pieces keep per group between steps, as they are in this step.
+        shared: host numbers (or tuples of them) that pieces keep per group between steps, as they are in this step.
         loss: the loss that the step was given, or nan.
     """
 
@@ -99,7 +103,7 @@ class Tick:
     lr: float
     peak_lr: float
     memory: Mapping[str, float] = field(default_factory=dict)
-    shared: Mapping[str, float] = field(default_factory=dict)
+    shared: Mapping[str, Kept] = field(default_factory=dict)
     loss: float = math.nan
 
 
@@ -125,12 +129,18 @@ class Reading(NamedTuple):
 Start: TypeAlias = float | Callable[[Tensor], Tensor]  # one value everywhere, or made from the parameter (any shape)
 
 
+def itself(p: Tensor) -> Tensor:
+    """The start of a slot that begins as a copy of the parameter."""
+    return p
+
+
 class Piece(ABC):
     """One trick. A subclass is a final frozen dataclass whose annotations carry the ranges of its fields."""
 
     axis: ClassVar[str]  # the kind of piece, which is also its package
     scope: ClassVar[Scope] = "element"
     needs: ClassVar[frozenset[Need]] = frozenset({"grad"})
+    wants_scale: ClassVar[bool] = False  # whether it reads a second moment (or another magnitude), which the rule must have
 
     def __post_init__(self) -> None:
         owner = f"{self.axis}.{type(self).__name__}"
@@ -154,11 +164,11 @@ class Piece(ABC):
         """The new values of `memory` after this step."""
         return {}
 
-    def shared(self) -> Mapping[str, float]:
-        """Host numbers kept per group between steps: key -> first value."""
+    def shared(self) -> Mapping[str, Kept]:
+        """Host numbers, or tuples of them, kept per group between steps: key -> first value."""
         return {}
 
-    def share(self, tick: Tick) -> Mapping[str, float]:
+    def share(self, tick: Tick) -> Mapping[str, Kept]:
         """New values of `shared`, at the start of a step; ``tick.t`` is the largest of the group."""
         return {}
 
@@ -180,9 +190,15 @@ class Piece(ABC):
 class Stateful(Piece):
     """A piece with slots of its own: ``c.load(slot)`` reads the old value, ``c.save(slot, x)`` keeps the new one."""
 
+    reads: ClassVar[tuple[str, ...]] = ()  # the slots of other pieces that it loads
+
     def slots(self) -> Mapping[str, Start]:
         """The state slots of this piece with their start values."""
         return {}
+
+    def magnitudes(self) -> frozenset[str]:
+        """Its slots that never hold a negative value."""
+        return frozenset()
 
 
 class Measured(Piece):
@@ -204,7 +220,7 @@ class Measured(Piece):
         """Return this tensor's share as a small float64 tensor."""
 
     @abstractmethod
-    def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor | float]:
+    def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Kept]:
         """Return the numbers that the law needs (all of `settles`), and new values of `shared`, from the reduced total."""
 
 
@@ -258,6 +274,10 @@ class Codec(Piece):
         """Whether it keeps values of either sign; a codec that does not is for magnitudes (averages of g² or |g|)."""
         return True
 
+    def for_magnitudes(self) -> Codec:
+        """What stands in its place at slots that hold no negative value, when one codec is given for all slots."""
+        return self
+
     @abstractmethod
     def encode(self, x: Tensor, h: Scalars) -> dict[str, Tensor]:
         """Return the stored parts of `x`, by suffix of the state key ("" for none)."""
@@ -271,11 +291,17 @@ class Direction(Stateful):
     """The unit-free (or gradient-unit) direction u from the readings; the step is −lr·u."""
 
     axis: ClassVar[str] = "direction"
-    wants_scale: ClassVar[bool] = False  # whether it needs a second moment (or another magnitude)
 
     @abstractmethod
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         """Return u, with the shape of p."""
+
+
+class Around(Direction, Measured):
+    """Takes the gradient beside p, at p + e, where e is what a call returns; acts before the rule and keeps no state."""
+
+    axis: ClassVar[str] = "around"
+    needs: ClassVar[frozenset[Need]] = frozenset({"grad", "closure"})
 
 
 class Modify(Stateful):
@@ -306,10 +332,13 @@ class Decay(Stateful):
         return p
 
 
-class Rate(Piece):
-    """A host factor on the learning rate."""
+class Rate(Stateful):
+    """A host factor on the learning rate, which may be made from what it watches."""
 
     axis: ClassVar[str] = "rate"
+
+    def watch(self, c: Context, h: Scalars) -> None:
+        """Save the slots that the factor is made from; ``c.g`` is the gradient as the moments will see it."""
 
     @abstractmethod
     def factor(self, tick: Tick) -> float:

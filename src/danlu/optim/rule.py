@@ -14,11 +14,13 @@ from torch import Tensor
 from danlu.optim.context import Context
 from danlu.optim.grad.negate import Negate
 from danlu.optim.piece import (
+    Around,
     Average,
     Codec,
     Decay,
     Direction,
     GradPiece,
+    Kept,
     Measured,
     Modify,
     Moment,
@@ -44,8 +46,8 @@ Layout = tuple[tuple[str, str], ...]  # (path of the piece, name of its scalar),
 Numbers = Mapping[str, Scalars]  # the numbers of each piece, by path
 
 _TUPLES = ("rate", "grad", "modify", "after_lr")
-_OPTIONAL = ("decay", "average", "write")
-_SINGLES = ("direction", "decay", "average", "write")
+_OPTIONAL = ("decay", "average", "write", "around")
+_SINGLES = ("direction", *_OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Rule:
 
         g ← grad(g)                 the gradient transforms, in order
         g ← decay.penalty(g)        L2 only
+        rate.watch(g)               rates that are made from gradients
         m ← moments(g)              each through its store
         u ← direction(g, m)
         u ← modify(u)               in order
@@ -78,10 +81,11 @@ class Rule:
         average: another point beside the parameter, or None.
         write: how the parameter is rounded, or None for to nearest.
         store: one codec for all slots, or a mapping from slot to codec (others stay dense).
+        around: where beside p the gradient is taken, or None; that happens before the rule acts.
 
     Raises:
-        ValueError: if a direction needs a magnitude that no moment holds, two pieces claim one state key, or `store` names a
-            slot that does not exist or gives one with signs to a codec that keeps none.
+        ValueError: if a piece needs a magnitude that no moment holds, two pieces claim one state key, a piece
+            reads or `store` names a slot that does not exist or gives one with signs to a codec that keeps none.
     """
 
     direction: Direction
@@ -94,18 +98,26 @@ class Rule:
     average: Average | None = None
     write: Write | None = None
     store: Codec | Mapping[str, Codec] = field(default_factory=Dense)
+    around: Around | None = None
 
     def __post_init__(self) -> None:
         for name in _TUPLES:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, Piece) else tuple(value))
         object.__setattr__(self, "moments", dict(self.moments))
-        if self.direction.wants_scale and all(m.signal is Signal.GRADIENT for m in self.moments.values()):
+        wanting = next((piece for piece in self._all if piece.wants_scale), None)
+        if wanting is not None and all(m.signal is Signal.GRADIENT for m in self.moments.values()):
             raise ValueError(
-                f"direction.{type(self.direction).__name__} needs a moment of g² or |g|; this rule has "
+                f"{wanting.axis}.{type(wanting).__name__} needs a moment of g² or |g|; this rule has "
                 f"{', '.join(self.moments) or 'no moments'}: add moments={{'exp_avg_sq': moment.Ema(0.999, of=square)}}"
             )
         slots = self.slots  # raises when two pieces claim one key
+        for path, piece in self._walk():
+            for name in piece.reads if isinstance(piece, Stateful) else ():
+                if name not in slots:
+                    raise ValueError(
+                        f"{path}: {type(piece).__name__} reads {name!r}, which no piece keeps{did_you_mean(name, slots)}"
+                    )
         if isinstance(self.store, Mapping):
             for name, codec in self.store.items():
                 if name not in slots:
@@ -155,7 +167,7 @@ class Rule:
         return {**dict(self._walk()), **{f"store.{slot}": codec for slot, codec in self.codecs.items()}}
 
     def _walk(self) -> Iterator[tuple[str, Piece]]:
-        for axis in ("rate", "grad"):
+        for axis in ("grad", "rate"):
             yield from ((f"{axis}.{i}", piece) for i, piece in enumerate(getattr(self, axis)))
         yield from ((f"moments.{name}", moment) for name, moment in self.moments.items())
         yield "direction", self.direction
@@ -188,13 +200,15 @@ class Rule:
         if isinstance(self.store, Mapping):
             chosen = self.store
         else:
-            able = self.slots if self.store.signed else self._magnitudes
-            chosen = {slot: self.store for slot, start in self.slots.items() if slot in able and not callable(start)}
+            full = [slot for slot, start in self.slots.items() if not callable(start)]
+            signed = {slot: self.store for slot in full if self.store.signed}
+            chosen = {**signed, **{slot: self.store.for_magnitudes() for slot in full if slot in self._magnitudes}}
         return {slot: chosen.get(slot, Dense()) for slot in self.slots}
 
     @property
     def _magnitudes(self) -> frozenset[str]:
-        return frozenset().union(*(moment.magnitudes(name) for name, moment in self.moments.items()))
+        of_moments = (moment.magnitudes(name) for name, moment in self.moments.items())
+        return frozenset().union(*of_moments, *(piece.magnitudes() for _, piece in self._walk() if isinstance(piece, Stateful)))
 
     @cached_property
     def _all(self) -> tuple[Piece, ...]:
@@ -210,14 +224,19 @@ class Rule:
         return {key: value for piece in self.pieces.values() for key, value in piece.memory().items()}
 
     @cached_property
-    def shared(self) -> Mapping[str, float]:
+    def shared(self) -> Mapping[str, Kept]:
         """The host numbers kept per group between steps, with their first values."""
         return {key: value for piece in self.pieces.values() for key, value in piece.shared().items()}
 
     @cached_property
     def needs(self) -> frozenset[Need]:
         """What a step needs beside the gradient."""
-        return frozenset[Need]({"grad"}).union(*(piece.needs for piece in self._all))
+        return frozenset[Need]({"grad"}).union(*(piece.needs for piece in (*self._all, *_listed(self.around))))
+
+    @cached_property
+    def beside(self) -> Rule | None:
+        """The rule whose step of lr −1 goes from p to where the gradient is taken."""
+        return None if self.around is None else Rule(self.around)
 
     @cached_property
     def scope(self) -> Scope:
@@ -267,7 +286,7 @@ class Rule:
         """Return the host numbers of the tensor to keep after this step."""
         return {key: value for piece in self.pieces.values() for key, value in piece.remember(tick).items()}
 
-    def share(self, tick: Tick) -> dict[str, float]:
+    def share(self, tick: Tick) -> dict[str, Kept]:
         """Return the group's host numbers at the start of a step."""
         return {**tick.shared, **{key: x for piece in self.pieces.values() for key, x in piece.share(tick).items()}}
 
@@ -328,6 +347,9 @@ class Rule:
             c.g = c.u = transform(c.g, c, h[f"grad.{i}"])
         if self.decay is not None:
             c.g = c.u = self.decay.penalty(c.g, c, h["decay"])
+        for i, rate in enumerate(self.rate):
+            yield f"rate.{i}"
+            rate.watch(c, h[f"rate.{i}"])
         for name, moment in self.moments.items():
             yield f"moments.{name}"
             c.readings[name] = c.run(name, moment, c.g, h[f"moments.{name}"])
@@ -354,7 +376,8 @@ class Rule:
 
     def __str__(self) -> str:
         """The composition, a line per piece: its place, the piece, its law."""
-        rows = [(path, piece.brief(), _law(piece)) for path, piece in self.pieces.items() if piece != Dense()]
+        shown = {**({} if self.around is None else {"around": self.around}), **self.pieces}
+        rows = [(path, piece.brief(), _law(piece)) for path, piece in shown.items() if piece != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
 

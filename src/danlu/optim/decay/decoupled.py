@@ -17,7 +17,16 @@ __all__ = ["Constant", "Corrected", "Decoupled", "Scheduled"]
 
 
 @dataclass(frozen=True)
-class AbstractDecoupled(Decay):
+class AbstractShrink(Decay):
+    """p ← (1 − s)·p with the shrink s of this step, ``h["amount"]``, and 1 − s, ``h["keep"]``."""
+
+    def shrink(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
+        """Return (1 − s)·p."""
+        return p * (h["keep"] if c.lr_scale is None else 1.0 - h["amount"] * c.lr_scale)
+
+
+@dataclass(frozen=True)
+class AbstractDecoupled(AbstractShrink):
     """p ← (1 − s)·p with the shrink s of this step; the direction is not divided by anything of it. 0 is off.
 
     Args:
@@ -30,10 +39,6 @@ class AbstractDecoupled(Decay):
         """s, and 1 − s, which in float32 is not what 1 minus a rounded s would be."""
         amount = self.amount(tick)
         return {"amount": amount, "keep": 1.0 - amount}
-
-    def shrink(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
-        """Return (1 − s)·p."""
-        return p * (h["keep"] if c.lr_scale is None else 1.0 - h["amount"] * c.lr_scale)
 
     @abstractmethod
     def amount(self, tick: Tick) -> float:

@@ -1,4 +1,4 @@
-"""Numerator over magnitude, and the places where ε goes: three classes because three conventions are in use."""
+"""Numerator over magnitude, and the places where ε goes: a class for each convention that is in use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
@@ -14,7 +15,7 @@ from danlu.optim.context import Context
 from danlu.optim.piece import Direction, Reading, Scalars, Signal, Tick
 from danlu.ranges import NonNegative, Positive
 
-__all__ = ["HatRatio", "InnerRatio", "Ratio"]
+__all__ = ["ClampRatio", "HatRatio", "InnerRatio", "Ratio"]
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,15 @@ class AbstractRatio(Direction):
         den: name of the magnitude, or None for the first one.
     """
 
-    eps: Positive = 1e-8
+    eps: Positive | None = 1e-8
     num: str | None = None
     den: str | None = None
 
     wants_scale: ClassVar[bool] = True
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """ε."""
-        return {"eps": self.eps}
+        """ε, unless the dtype gives it."""
+        return {} if self.eps is None else {"eps": self.eps}
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         return c.numerator(self.num).hat / self.denominator(c.denominator(self.den), h)
@@ -65,6 +66,8 @@ class HatRatio(AbstractRatio):
     At t = 1 with β₂ = 0.999 its ε is 31.6 times that of `Ratio`; later they agree.
     """
 
+    eps: Positive = 1e-8
+
     def denominator(self, v: Reading, h: Scalars) -> Tensor:
         """Return (√v + ε)/√(1 − β₂ᵗ)."""
         return v.root + v.root_debias * h["eps"]
@@ -75,7 +78,25 @@ class HatRatio(AbstractRatio):
 class InnerRatio(AbstractRatio):
     """u = m̂/√(v̂ + ε): ε under the root, in the unit of g²: 1e-8 here is a floor of 1e-4, not 1e-8."""
 
+    eps: Positive = 1e-8
+
     def denominator(self, v: Reading, h: Scalars) -> Tensor:
         """Return √(v̂ + ε), or v̂ + ε for a magnitude that has no root to take."""
         floored = v.hat + h["eps"]
         return floored.sqrt() if v.of is Signal.SQUARE else floored
+
+
+@piece(source="HeavyBall; torch.optim.Adafactor's floor")
+@dataclass(frozen=True)
+class ClampRatio(AbstractRatio):
+    """u = m̂/max(√v̂, ε): ε as a floor, in the unit of g, which leaves larger magnitudes untouched.
+
+    Args:
+        eps: ε; None for the spacing of the compute dtype at 1 (1.2e-7 for float32), as torch's Adafactor has it.
+    """
+
+    eps: Positive | None = 1e-8
+
+    def denominator(self, v: Reading, h: Scalars) -> Tensor:
+        """Return max(√v̂, ε)."""
+        return v.root.clamp_min(torch.finfo(v.raw.dtype).eps if self.eps is None else h["eps"])

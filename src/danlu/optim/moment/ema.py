@@ -10,8 +10,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
+from danlu.optim.moment.memory import AbstractMemory
 from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick, gradient
-from danlu.ranges import Beta, NonNegative
+from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["FLUSH", "Ema"]
 
@@ -23,7 +24,7 @@ FLUSH = 1e-36
 @piece(source="Kingma & Ba 2014, arXiv:1412.6980")
 @dataclass(frozen=True)
 class Ema(Moment):
-    """m ← β·m + (1 − β)·x from m₀ = 0, read as m/(1 − βᵗ).
+    """m ← β·m + (1 − β)·x from m₀ = 0, read as m/(1 − βᵗ), or m/(1 − Πβᵢ) where β changes.
 
     With `peek` it is read with a shorter memory, peek·m_old + (1 − peek)·x, while the state keeps β: Lion is
     ``Ema(0.99, peek=0.9)``, and Nesterov's momentum in EMA form is ``Ema(β, peek=β²)``. 4 bytes per parameter.
@@ -32,18 +33,20 @@ class Ema(Moment):
     denormals.
 
     Args:
-        beta: memory; the average looks back about 1/(1 − β) steps.
+        beta: memory; the average looks back about 1/(1 − β) steps. A number, or a schedule such as `PowerDecay`.
         of: the signal x: `gradient`, `square` or `absolute`.
-        debias: divide the reading by 1 − βᵗ.
+        debias: divide the reading by 1 − Πβᵢ.
         peek: memory of the reading, or None to read the new average.
         start: m₀; other than 0 only without `debias`.
+        eps: added to x, so that it is stored (Adafactor, CAME: g² + 1e-30); None for nothing.
     """
 
-    beta: Beta
+    beta: Beta | AbstractMemory
     of: Signal = gradient
     debias: bool = True
     peek: Beta | None = None
     start: NonNegative = 0.0
+    eps: Positive | None = None
 
     @property
     def signal(self) -> Signal:
@@ -56,18 +59,28 @@ class Ema(Moment):
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of x, and the bias correction with its square root."""
-        debias = 1.0 / (1.0 - self.beta**tick.t) if self.debias else 1.0
+        beta, product = _at(self.beta, tick.t)
+        debias = 1.0 / (1.0 - product) if self.debias else 1.0
         glance = 0.0 if self.peek is None else 1.0 - self.peek
-        return {"new": 1.0 - self.beta, "glance": glance, "debias": debias, "root_debias": debias**0.5}
+        weights = {"new": 1.0 - beta, "glance": glance, "debias": debias, "root_debias": debias**0.5}
+        return weights if self.eps is None else {**weights, "eps": self.eps}
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return m + (1 − β)·(x − m)."""
-        m = old[name] + (self.of(g) - old[name]) * h["new"]
+        m = old[name] + (self._x(g, h) - old[name]) * h["new"]
         return {name: m if self.of is gradient else torch.where(m < FLUSH, 0.0, m)}
 
     def read(
         self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
     ) -> Reading:
         """Return the average, or the glance ahead of it, with its bias correction."""
-        m = new[name] if self.peek is None else old[name] + (self.of(g) - old[name]) * h["glance"]
+        m = new[name] if self.peek is None else old[name] + (self._x(g, h) - old[name]) * h["glance"]
         return Reading(m, self.of, h["debias"], h["root_debias"])
+
+    def _x(self, g: Tensor, h: Scalars) -> Tensor:
+        return self.of(g) if self.eps is None else self.of(g) + h["eps"]
+
+
+def _at(beta: float | AbstractMemory, t: int) -> tuple[float, float]:
+    """Return βₜ and β₁·…·βₜ."""
+    return (beta.at(t), beta.product(t)) if isinstance(beta, AbstractMemory) else (beta, beta**t)

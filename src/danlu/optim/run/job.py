@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from danlu.optim.piece import Tick
+from danlu.optim.piece import Kept, Tick
 from danlu.optim.rule import Rule
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.views import compute_dtype, real
@@ -48,12 +48,12 @@ class Round:
         shared: the same for this step; to be kept when the step is taken.
     """
 
-    def __init__(self, jobs: Sequence[Job], kept: Mapping[int, Mapping[str, float]], loss: float) -> None:
+    def __init__(self, jobs: Sequence[Job], kept: Mapping[int, Mapping[str, Kept]], loss: float) -> None:
         self._jobs = jobs
         self._loss = loss
         self._settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {job.group: {} for job in jobs}
         self._first = {job.group: job for job in reversed(jobs)}
-        self.shared: dict[int, dict[str, float]] = {}
+        self.shared: dict[int, dict[str, Kept]] = {}
         for group, job in self._first.items():
             self.shared[group] = {**job.rule.shared, **kept.get(group, {})}
             self.shared[group] = job.rule.share(self._tick(group))
@@ -77,7 +77,7 @@ class Round:
                         continue
                     found = piece.settle(total, self._tick(group))
                     self._settled[group][path] = {name: found[name] for name in piece.settles}
-                    self.shared[group] |= {key: float(x) for key, x in found.items() if key in job.rule.shared}
+                    self.shared[group] |= {key: _host(x) for key, x in found.items() if key in job.rule.shared}
         return True
 
     def numbered(self, jobs: Sequence[Job] | None = None) -> Iterator[tuple[Job, Numbers]]:
@@ -110,3 +110,8 @@ class Round:
             join = torch.maximum if piece.reduction == "max" else torch.add
             sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part
         return sums
+
+
+def _host(x: Kept) -> Kept:
+    """A settled number as the group keeps it: no tensor; a tuple is one of host numbers already."""
+    return x if isinstance(x, tuple) else float(x)

@@ -1,0 +1,89 @@
+"""Muon's direction: the nearest orthogonal matrix, roughly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from danlu.optim.catalog import piece
+from danlu.optim.context import Context
+from danlu.optim.piece import Direction, Scalar, Scalars, Scope, Tick
+from danlu.ranges import AnyNumber, Interval, Positive, Structural
+
+__all__ = ["Coefficients", "NewtonSchulzSteps", "Orthogonal", "OrthogonalScale", "newton_schulz"]
+
+Coefficients: TypeAlias = tuple[AnyNumber, AnyNumber, AnyNumber]
+NewtonSchulzSteps = Annotated[int, Interval(1, 100), Structural()]
+OrthogonalScale: TypeAlias = Literal["original", "match_rms_adamw", "none"]
+
+
+@piece(source="Jordan et al. 2024 (Muon); Liu et al. 2025 (Moonlight), arXiv:2502.16982, for match_rms_adamw; torch.optim.Muon")
+@dataclass(frozen=True)
+class Orthogonal(Direction):
+    """u = s·U·Vᵀ, roughly, for m = U·Σ·Vᵀ: every singular value of the momentum becomes about 1, whatever its size.
+
+    A tensor (O, …) counts as the matrix (O, rest), a vector as a matrix of one column: its u is s·0.7·m/‖m‖. Scale invariant.
+    Five Newton-Schulz steps leave singular values in [0.68, 1.13], by design; the exact U·Vᵀ is not what a test should ask for.
+    Embeddings, output heads, biases and gains are better left to another rule (``groups`` gives them one). Float32 tensors on
+    an accelerator are iterated in bfloat16, as in the authors' code, others in their own dtype. A zero momentum gives zero.
+
+    Args:
+        scale: s for R rows and C columns: "original" √max(1, R/C); "match_rms_adamw" 0.2·√max(R, C), under which lr and weight
+            decay of AdamW can be kept; "none" 1. The authors' code takes R and C of a convolution's kernel; here they are those
+            of the matrix.
+        steps: Newton-Schulz steps.
+        coefficients: a, b, c of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ.
+        eps: added to ‖m‖, in the unit of g: momenta far below it vanish.
+        num: name of the moment to use instead of the first one.
+    """
+
+    scale: OrthogonalScale = "original"
+    steps: NewtonSchulzSteps = 5
+    coefficients: Coefficients = (3.4445, -4.7750, 2.0315)
+    eps: Positive = 1e-7
+    num: str | None = None
+
+    scope: ClassVar[Scope] = "matrix"
+
+    def scalars(self, tick: Tick) -> Mapping[str, float]:
+        """a, b, c and ε."""
+        a, b, c = self.coefficients
+        return {"a": a, "b": b, "c": c, "eps": self.eps}
+
+    def __call__(self, c: Context, h: Scalars) -> Tensor:
+        """Return s·NS(m)."""
+        m = c.numerator(self.num).raw
+        if not m.numel():
+            return m
+        x = m.reshape(len(m), -1) if m.ndim else m.reshape(1, 1)
+        rows, columns = x.shape
+        scales = {"original": max(1.0, rows / columns) ** 0.5, "match_rms_adamw": 0.2 * max(rows, columns) ** 0.5, "none": 1.0}
+        dtype = torch.bfloat16 if x.dtype == torch.float32 and x.device.type != "cpu" else x.dtype
+        u = newton_schulz(x, self.steps, (h["a"], h["b"], h["c"]), h["eps"], dtype)
+        return u.reshape(m.shape) * scales[self.scale]
+
+
+def newton_schulz(
+    x: Tensor, steps: int, coefficients: tuple[Scalar, Scalar, Scalar], eps: Scalar, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Return X after X ← X/(‖X‖ + ε) and `steps` times X ← a·X + (b·A + c·A²)·X with A = X·Xᵀ.
+
+    Args:
+        x: X of shape (m, n).
+        steps: number of steps.
+        coefficients: a, b, c.
+        eps: ε.
+        dtype: what the steps are computed in; None for that of x.
+    """
+    a, b, c = coefficients
+    tall = x.shape[0] > x.shape[1]
+    y = (x / (torch.linalg.matrix_norm(x) + eps)).to(dtype or x.dtype)
+    y = y.mT if tall else y  # A is the smaller of the two Gram matrices
+    for _ in range(steps):
+        gram = y @ y.mT
+        y = y * a + (gram * b + gram @ gram * c) @ y
+    return (y.mT if tall else y).to(x.dtype)

@@ -1,0 +1,71 @@
+"""Rounding to bfloat16, written on the bits so that a compiler does not undo it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from danlu.keyed import key
+from danlu.optim.piece import Scalar
+
+__all__ = ["SEEDS", "bfloat16_at", "bfloat16_nearest", "draws", "seed_number"]
+
+SEEDS = 2**24  # whole numbers up to here are exact in float32, in which a kernel gets them
+
+_LOW = 0xFFFF
+_WORD = 0xFFFFFFFF
+
+
+def bfloat16_nearest(x: Tensor) -> Tensor:
+    """Return x rounded to the nearest bfloat16, ties to even, in its own dtype; float64 by way of float32."""
+    # A cast there and back is what inductor drops, even around a view as whole numbers.
+    return _cut(x, 0x7FFF + ((x.float().view(torch.int32) >> 16) & 1))
+
+
+def bfloat16_at(x: Tensor, r: Tensor) -> Tensor:
+    """Return x rounded to bfloat16, in its own dtype: away from zero where r < f, with f the 16 bits that are cut off.
+
+    With r uniform over 0 … 65535 the mean of the result is x. Values of bfloat16 (f = 0), infinities and nan stay.
+
+    Args:
+        x: any floating tensor; a float64 one is rounded to float32 first.
+        r: whole numbers (int32) in [0, 65536), of x's shape.
+    """
+    return _cut(x, _LOW - r)
+
+
+def draws(x: Tensor, seed: Scalar, salt: Tensor | None = None) -> Tensor:
+    """Return a number in [0, 65536) per element: a hash of its own bits, those of the salt, and the seed.
+
+    There is no generator and no position in it, so it is the same whether tensors are flat, whole or cut in shards, after a
+    resume and on every replica. Elements with the same bits draw the same number in that step.
+
+    Args:
+        x: any floating tensor, read as float32.
+        seed: a whole number below `SEEDS`.
+        salt: another tensor of x's shape, to tell equal elements apart.
+    """
+    n = _bits(x) + (torch.zeros_like(x, dtype=torch.float32) + seed).long() * 0x9E3779B1
+    if salt is not None:
+        n = n + _bits(salt) * 0x27D4EB2F
+    n = n & _WORD  # products stay below 2⁶³
+    n = (n ^ (n >> 16)) * 0x21F0AAAD & _WORD
+    n = (n ^ (n >> 15)) * 0x735A2D97 & _WORD
+    n = n ^ (n >> 15)
+    return (n >> 16).int()
+
+
+def seed_number(*parts: int | str) -> float:
+    """Return a number below `SEEDS`, from whatever names the draw: a word, a seed, a step."""
+    return float(key(*parts) % SEEDS)
+
+
+def _cut(x: Tensor, carry: Tensor) -> Tensor:
+    """Add the carry to the bits, and cut off the lower 16."""
+    x32 = x.float()
+    rounded = ((x32.view(torch.int32) + carry) & ~_LOW).view(torch.float32)
+    return torch.where(x32.isfinite(), rounded, x32).to(x.dtype)
+
+
+def _bits(x: Tensor) -> Tensor:
+    return x.float().view(torch.int32).long() & _WORD

@@ -1,0 +1,44 @@
+"""Evaluating a model beside its parameters, for rules whose gradient is taken elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from danlu.optim.run.job import Job, Round
+from danlu.optim.run.views import compute_dtype, real
+
+__all__ = ["displaced"]
+
+
+@contextmanager
+def displaced(jobs: Sequence[Job]) -> Iterator[bool]:
+    """Inside the block every parameter is where its job's stateless rule steps to; then it is back, bit for bit.
+
+    Sums over all tensors are taken before anything moves.
+
+    Args:
+        jobs: a job per parameter.
+
+    Yields:
+        Whether the sums are finite; if not, nothing was moved.
+    """
+    work = Round(jobs, {}, math.nan)
+    finite = work.settle()
+    kept: list[tuple[Tensor, Tensor]] = []
+    try:
+        with torch.no_grad():
+            for job, numbers in work.numbered() if finite else ():
+                kept.append((job.p, job.p.detach().clone()))
+                p, dtype = real(job.p), compute_dtype(job.p)
+                there, _ = job.rule.structure.step(p.to(dtype), real(job.g).to(dtype), {}, numbers.bound(), p.dtype)
+                p.copy_(there)
+        yield finite
+    finally:
+        with torch.no_grad():
+            for p, old in kept:
+                p.copy_(old)
