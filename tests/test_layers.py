@@ -31,7 +31,6 @@ ALLOWED = {
     "optim.roles": set(),
     "optim.plan": {"optim.rule", "optim.run"},
     "optim.members": {"optim.plan", *TOOLS},
-    "optim.roles": set(),
     "optim.groups": {"optim.catalog", "optim.named", "optim.roles", *TOOLS},
     "optim.engine": {
         "optim.members",

@@ -9,10 +9,13 @@ from torch import Tensor, nn
 from danlu import optim
 
 __all__ = [
+    "ALONE",
+    "EXACT",
     "LAYOUTS",
     "OPTIONS",
     "PRESETS",
     "advance",
+    "agree",
     "gradients",
     "laid_out",
     "make",
@@ -30,6 +33,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgdw": {"momentum": 0.9, "nesterov": True},
 }
 PRESETS = [name for name in optim.presets() if optim.preset(name)().needs == {"grad"}]
+ALONE = [name for name in PRESETS if not optim.preset(name)().measures]  # no tensor's step depends on another tensor
+EXACT = [name for name in ALONE if optim.preset(name)().scope == "element"]  # no sum, whose rounding its order changes
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda x: x.clone(),
     "channels_last": lambda x: x.clone(memory_format=torch.channels_last),
@@ -37,6 +42,11 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "strided": lambda x: torch.stack([x, torch.full_like(x, 7.0)], dim=-1)[..., 0],
     "offset": lambda x: torch.cat([torch.full_like(x[:1], 7.0), x])[1:],
 }
+
+
+# int8 codes and signs may flip where two sums round apart; everything wider must not show it.
+_ROUNDING = {torch.float64: 1e-9, torch.complex128: 1e-9, torch.float32: 1e-5, torch.complex64: 1e-5}
+_ROUNDING |= {torch.bfloat16: 1e-2, torch.float16: 1e-3, torch.uint8: 2.0, torch.int8: 2.0, torch.int64: 0.0}
 
 
 def start(
@@ -93,6 +103,24 @@ def same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def agree(name: str, a: Any, b: Any) -> bool:
+    """Whether two nests agree as far as a preset can: bit for bit, or to the rounding of its sums."""
+    if name in EXACT:
+        return same(a, b)
+    if isinstance(a, Tensor):
+        wide = [x.to(torch.complex128) if x.is_complex() else x.double() for x in (a, b)]
+        return (
+            a.shape == b.shape
+            and a.dtype == b.dtype
+            and torch.allclose(*wide, rtol=_ROUNDING[a.dtype], atol=_ROUNDING[a.dtype])
+        )
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(agree(name, a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(agree(name, x, y) for x, y in zip(a, b, strict=True))
     return bool(a == b)
 
 

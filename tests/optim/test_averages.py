@@ -1,7 +1,5 @@
 """Averages: their oracles meet the golden data, pieces and presets meet the oracles, and evaluation leaves no trace."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -263,6 +261,13 @@ def test_resuming_is_never_having_stopped(piece):
     assert all(torch.equal(p, q) for p, q in zip(whole, again, strict=True))
 
 
+@pytest.mark.parametrize("piece", [a for a in AVERAGES if not isinstance(a, (average.Lookahead, average.ScheduleFree))])
+def test_watching_changes_nothing(piece):
+    plain, _ = trained(None, 5)
+    watched, _ = trained(piece, 5)
+    assert all(torch.equal(p, q) for p, q in zip(plain, watched, strict=True))
+
+
 def test_a_bfloat16_parameter_has_a_float32_average():
     """1 − ρ = 1e-3 is below bfloat16's resolution: an average in that dtype would never move."""
     p = torch.nn.Parameter(torch.ones(4, dtype=torch.bfloat16))
@@ -294,4 +299,5 @@ def test_numbers_out_of_range_are_refused():
         average.Lookahead(every=2.5)
     with pytest.raises(ValueError, match=r"average\.ScheduleFree: beta must be in \(0, 1\], got 0\.0"):
         average.ScheduleFree(0.0)
-    assert math.isclose(average.half_life(1.0), 0.5)
+    with pytest.raises(ValueError, match=r"half_life: steps must be in \(0, inf\), got 0"):
+        average.half_life(0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from danlu import optim
 from tests.golden.cases import Case
@@ -27,6 +28,8 @@ SETS = [
     ("nsgda", {"momentum": 0.0, "eps": 0.1, "weight_decay": 0.1}),
     ("sign_sgd", {}),
     ("sign_sgd", {"weight_decay": 0.1}),
+    ("yogi", {}),
+    ("yogi", {**_SOME, "eps": 1e-2, "initial_accumulator_value": 0.1, "debias": True}),
     ("signum", {}),
     ("signum", {"momentum": 0.5, "weight_decay": 0.1}),
 ]
@@ -122,3 +125,15 @@ def test_a_floor_and_a_deviation_are_for_magnitudes():
     for made in (optim.moment.Lifted, optim.moment.Deviation):
         with pytest.raises(ValueError, match=rf"moment\.{made.__name__} is for magnitudes: give it a moment of g² or"):
             made(optim.moment.Ema(0.9))
+
+
+def test_yogi_falls_by_what_it_sees_and_an_average_by_what_it_holds():
+    """After a spike and a thousandfold smaller gradients, the average has forgotten; Yogi's second moment has not."""
+    p, q = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    ours, theirs = optim.create("yogi", [p], betas=(0.9, 0.9)), optim.create("adam", [q], betas=(0.9, 0.9))
+    for k in range(50):
+        for optimizer, x in ((ours, p), (theirs, q)):
+            x.grad = torch.full((1,), 1.0 if k == 0 else 1e-3)
+            optimizer.step()
+    assert ours.state[p]["exp_avg_sq"].item() > 0.099
+    assert theirs.state[q]["exp_avg_sq"].item() < 1e-3

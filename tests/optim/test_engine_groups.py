@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from danlu import optim
-from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import ALONE, PRESETS, advance, gradients, make, parameters, same, snapshot, start
 
 
 def test_groups_have_their_own_options():
@@ -30,7 +30,7 @@ def test_a_group_added_later_starts_at_its_own_first_step():
     assert [optimizer.state[p]["step"] for p in params] == [5, 3]
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ALONE)
 def test_steps_are_counted_per_tensor(name):
     params, twins = start([(4,), (4,)]), start([(4,), (4,)])
     rows = gradients(params, 6)

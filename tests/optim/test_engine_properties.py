@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from danlu import optim
-from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import EXACT, PRESETS, advance, agree, gradients, make, parameters, same, snapshot, start
 
 LIMITS = settings(
     max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-ELEMENTWISE = [name for name in PRESETS if make(name, start()).rule().scope == "element"]
 STEPS = 8
 FREE = {  # options that leave nothing in the unit of the gradient, or of the gradient squared, but a negligible eps
     "adagrad": {"eps": 1e-30, "initial_accumulator_value": 0.0},
@@ -70,10 +69,10 @@ def test_the_order_of_parameters_does_not_matter(name, order, seed):
     rows = gradients(params, 4, seed + 1)
     moved = advance(make(name, params), rows)
     shuffled = advance(make(name, [twins[i] for i in order]), [[row[i] for i in order] for row in rows])
-    assert same(shuffled, [moved[i] for i in order])
+    assert agree(name, shuffled, [moved[i] for i in order])
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("name", EXACT)
 @given(order=st.permutations(range(12)), seed=st.integers(0, 2**16))
 @LIMITS
 def test_the_order_of_coordinates_does_not_matter(name, order, seed):
@@ -94,9 +93,10 @@ def test_the_scale_of_gradients_does_not_matter(name, power, seed):
     assert same(advance(both[0], rows), advance(both[1], [[g * 2.0**power for g in row] for row in rows]))
 
 
-def test_the_scale_of_gradients_matters_to_all_others():
+def test_the_scale_of_gradients_matters_to_sgd():
+    """The control of the test above: it can fail."""
     rows = gradients(start(), 4)
-    for name in set(PRESETS) - set(FREE):
+    for name in ("sgd", "sgd_ema", "sgd_velocity", "sgdw"):
         assert not same(
             advance(make(name, start()), rows), advance(make(name, start()), [[2 * g for g in row] for row in rows])
         )

@@ -81,6 +81,12 @@ def test_piece_meets_its_oracle(name, options, size):
         assert distance(apply(PIECES[name](**options), g, p), getattr(transforms, name)(g, p, **options)) <= EXACT, shape
 
 
+@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=label)
+def test_an_empty_tensor_passes(name, options):
+    for shape in ((0,), (0, 3), (3, 0)):
+        assert apply(PIECES[name](**options), np.zeros(shape), np.zeros(shape)).shape == shape
+
+
 @pytest.mark.parametrize("name", ["agc", "soft_clip"])
 def test_zero_weights_are_not_frozen(name):
     p, g = np.zeros((3, 4)), np.ones((3, 4))

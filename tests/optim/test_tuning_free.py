@@ -184,7 +184,7 @@ def test_lr_zero_in_a_step_of_dadapt_moves_nothing():
 
 
 def test_what_reads_a_missing_slot_is_refused():
-    with pytest.raises(ValueError, match=r"rate\.0: DAdapt reads 'exp_avg_sq', which no piece keeps"):
+    with pytest.raises(ValueError, match=r"rate\.0: DAdapt reads a magnitude 'exp_avg_sq', which the rule does not keep"):
         optim.Rule(optim.direction.Ratio(), {"v": moment.Ema(0.9, moment.square)}, rate=(rate.DAdapt(),))
     with pytest.raises(ValueError, match=r"rate\.DAdapt needs a moment of g² or \|g\|"):
         optim.preset("sgd")().but(rate=(rate.DAdapt(),))

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from danlu import optim
 from tests.golden.cases_variants import CASES
@@ -199,3 +200,48 @@ def test_a_zero_weight_leaves_zero_under_a_trust_ratio():
 def test_bounds_of_the_trust_ratio_stay_in_order():
     with pytest.raises(ValueError, match=r"modify\.TrustRatio: bounds must be in order, got \(2\.0, 1\.0\)"):
         optim.modify.TrustRatio(bounds=(2.0, 1.0))
+
+
+def test_stable_decay_is_one_number_over_all_groups():
+    p0, grads, lrs = problem(seed=7)
+
+    def make(params):
+        return optim.create("adams", [{"params": [p]} for p in params.values()], lr=PEAK, weight_decay=0.1)
+
+    assert gap(descend(make, p0, grads, lrs), together.adams(p0, grads, lrs, weight_decay=0.1)) <= EXACT
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "adanorm"},
+        {"name": "adams", "weight_decay": 0.1},
+        {"name": "adam_cpr", "start": "inflection", "every": 1, "kappa": 0.5},
+        {"name": "adam_cpr", "start": "dependent", "norm": "std", "kappa": 0.5},
+        {"name": "adamw", "modify": optim.modify.SpectralBound()},
+    ],
+    ids=lambda x: x["name"],
+)
+def test_resume_is_never_having_stopped(options):
+    """Numbers per tensor and singular vectors are state: saved, loaded, gone on with, bit for bit."""
+    p0, grads, _ = problem(seed=9, steps=12)
+
+    def fresh(start):
+        params = {n: torch.nn.Parameter(torch.tensor(x)) for n, x in start.items()}
+        rest = {key: value for key, value in options.items() if key != "name"}
+        return params, optim.create(options["name"], list(params.items()), lr=0.1, **rest)
+
+    def walk(params, optimizer, steps):
+        for k in steps:
+            for n, p in params.items():
+                p.grad = torch.tensor(grads[n][k])
+            optimizer.step()
+
+    straight, optimizer = fresh(p0)
+    walk(straight, optimizer, range(7))
+    saved, here = optimizer.state_dict(), {n: p.detach().numpy().copy() for n, p in straight.items()}
+    walk(straight, optimizer, range(7, 12))
+    resumed, other = fresh(here)
+    other.load_state_dict(saved)
+    walk(resumed, other, range(7, 12))
+    assert all(torch.equal(straight[n], resumed[n]) for n in straight)

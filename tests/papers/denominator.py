@@ -1,12 +1,12 @@
 """Rules that differ from Adam in what they divide by, or divide by a norm, or keep the sign only.
 
 SAdam: arXiv:1908.00700. Adam-atan2: arXiv:2407.05872. AMSGrad: arXiv:1904.09237. AdaBelief: arXiv:2010.07468. nSGDA: source 003
-with its step counter repaired. SignSGD and Signum: arXiv:1802.04434.
+with its step counter repaired. SignSGD and Signum: arXiv:1802.04434. Yogi: NeurIPS 2018.
 """
 
 import numpy as np
 
-__all__ = ["adabelief", "adam_atan2", "amsgrad", "nsgda", "nsgda_whole", "sadam", "sign_sgd", "signum"]
+__all__ = ["adabelief", "adam_atan2", "amsgrad", "nsgda", "nsgda_whole", "sadam", "sign_sgd", "signum", "yogi"]
 
 
 def sadam(p0, grads, lrs, *, betas=(0.9, 0.999), smooth=50.0, weight_decay=0.0, amsgrad=True):
@@ -103,5 +103,19 @@ def signum(p0, grads, lrs, *, momentum=0.9, weight_decay=0.0):
     for g, lr in zip(grads, lrs, strict=True):
         m = momentum * m + (1 - momentum) * g
         p = (1 - lr * weight_decay) * p - lr * np.sign(m)
+        path.append(p)
+    return path
+
+
+def yogi(p0, grads, lrs, *, betas=(0.9, 0.999), eps=1e-3, weight_decay=0.0, initial_accumulator_value=1e-6, debias=False):
+    """v ← v − (1 − β₂)·sign(v − g²)·g², p ← p − lr·m/(√v + ε); `debias`: with m̂ and v̂."""
+    (b1, b2), p, path = betas, np.asarray(p0), []
+    m, v = np.zeros_like(p), np.full_like(p, initial_accumulator_value)
+    for t, (g, lr) in enumerate(zip(grads, lrs, strict=True), start=1):
+        g = g + weight_decay * p
+        m = b1 * m + (1 - b1) * g
+        v = v - (1 - b2) * np.sign(v - g**2) * g**2
+        c1, c2 = (1 - b1**t, 1 - b2**t) if debias else (1.0, 1.0)
+        p = p - lr * (m / c1) / (np.sqrt(v / c2) + eps)
         path.append(p)
     return path

@@ -70,6 +70,7 @@ from danlu.optim.rules import (
     SignSGD,
     Signum,
     StableAdamW,
+    Yogi,
     adabelief,
     adafactor,
     adagl,
@@ -132,6 +133,7 @@ from danlu.optim.rules import (
     smmf,
     soap,
     stable_adamw,
+    yogi,
 )
 
 __all__ = [
@@ -196,6 +198,7 @@ __all__ = [
     "SignSGD",
     "Signum",
     "StableAdamW",
+    "Yogi",
     "adabelief",
     "adafactor",
     "adagl",
@@ -279,4 +282,5 @@ __all__ = [
     "table",
     "when",
     "write",
+    "yogi",
 ]

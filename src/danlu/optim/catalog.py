@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ __all__ = [
     "Preset",
     "find_piece",
     "find_preset",
+    "info_of",
     "piece",
     "pieces",
     "preset",
@@ -54,7 +55,7 @@ class PieceInfo:
         """
         owner = f"{self.axis}.{self.name}"
         _refuse_unknown(owner, options, hints(self.cls))
-        missing = [f.name for f in fields(self.cls) if f.default is MISSING and f.name not in options]
+        missing = [name for name in _required(self.cls) if name not in options]
         if missing:
             raise TypeError(f"{owner}: needs {' and '.join(missing)}, as in {self.name}({missing[0]}=...)")
         return self.cls(**options)
@@ -180,6 +181,10 @@ def find_preset(name: str) -> Preset[...]:
 def presets() -> list[str]:
     """The names of all optimizers."""
     return list(PRESETS)
+
+
+def _required(cls: type[Piece]) -> list[str]:
+    return [name for name, p in inspect.signature(cls).parameters.items() if p.default is p.empty]
 
 
 def _first_line(thing: object) -> str:

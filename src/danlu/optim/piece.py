@@ -190,7 +190,7 @@ class Piece(ABC):
 class Stateful(Piece):
     """A piece with slots of its own: ``c.load(slot)`` reads the old value, ``c.save(slot, x)`` keeps the new one."""
 
-    reads: ClassVar[tuple[str, ...]] = ()  # the slots of other pieces that it loads
+    reads: ClassVar[tuple[str, ...]] = ()  # slots of other pieces that it loads, all of magnitudes
 
     def slots(self) -> Mapping[str, Start]:
         """The state slots of this piece with their start values."""

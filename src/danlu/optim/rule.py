@@ -114,9 +114,10 @@ class Rule:
         slots = self.slots  # raises when two pieces claim one key
         for path, piece in self._walk():
             for name in piece.reads if isinstance(piece, Stateful) else ():
-                if name not in slots:
+                if name not in self._magnitudes:
+                    hint = did_you_mean(name, self._magnitudes)
                     raise ValueError(
-                        f"{path}: {type(piece).__name__} reads {name!r}, which no piece keeps{did_you_mean(name, slots)}"
+                        f"{path}: {type(piece).__name__} reads a magnitude {name!r}, which the rule does not keep{hint}"
                     )
         if isinstance(self.store, Mapping):
             for name, codec in self.store.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,4 +27,4 @@ def unit_norm(x: Tensor) -> Tensor:
 
 def unit_numel(x: Tensor) -> int:
     """Return how many elements one unit has."""
-    return x.numel() if is_vector(x) else x[0].numel()
+    return x.numel() if is_vector(x) else math.prod(x.shape[1:])

@@ -6,13 +6,24 @@ from dataclasses import dataclass
 
 from danlu.optim.average.running import AbstractRunning
 from danlu.optim.catalog import piece
-from danlu.ranges import Beta, Positive
+from danlu.ranges import Beta, Positive, check, hints
 
 __all__ = ["Ema", "EmaPower", "EmaRatio", "half_life"]
 
 
 def half_life(steps: Positive) -> float:
-    """The decay 2^(−1/steps), under which a weight of the past has half its influence after `steps` steps."""
+    """Return the decay 2^(−1/steps), under which a weight of the past has half its influence after `steps` steps.
+
+    Args:
+        steps: the half-life.
+
+    Returns:
+        ρ for `Ema`; about 1 − ln2/steps.
+
+    Raises:
+        ValueError: if `steps` is out of its range.
+    """
+    check("half_life", hints(half_life), {"steps": steps})
     return 0.5 ** (1.0 / steps)
 
 

@@ -69,4 +69,4 @@ class Amos(Direction):
     def _eta(p: Tensor, h: Scalars) -> Scalar:
         if "eta" in h:
             return h["eta"]
-        return 0.5 if p.ndim < 2 else (2.0 / p[0].numel()) ** 0.5
+        return 0.5 if p.ndim < 2 else (2.0 / max(p.shape[1:].numel(), 1)) ** 0.5

@@ -43,6 +43,8 @@ class ClipTensorNorm(GradPiece):
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the clipped gradient."""
+        if not g.numel():
+            return g  # nothing has no largest magnitude
         norm = torch.linalg.vector_norm(g, self.order)
         return g * (h["max_norm"] / (norm + h["eps"])).clamp_max(1.0)
 

@@ -51,7 +51,7 @@ class Normalize(GradPiece):
         units = units_of(g) if self.per == "unit" else g.reshape(1, -1)
         if self.by == "norm":
             size = torch.linalg.vector_norm(units, dim=1, keepdim=True)
-        elif units.shape[1] > 1:
+        elif units.shape[1] > 1 and g.numel():
             size = units.std(dim=1, keepdim=True)
         else:
             return g

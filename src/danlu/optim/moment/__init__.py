@@ -2,6 +2,7 @@
 
 from danlu.optim.moment.ada_norm import AdaNorm
 from danlu.optim.moment.adan import Adan
+from danlu.optim.moment.additive import Additive
 from danlu.optim.moment.centered import Centered
 from danlu.optim.moment.cover_sum import CoverSum
 from danlu.optim.moment.deviation import Deviation
@@ -23,6 +24,7 @@ from danlu.optim.piece import absolute, gradient, square
 __all__ = [
     "AdaNorm",
     "Adan",
+    "Additive",
     "ByDistance",
     "ByRate",
     "Centered",

@@ -47,6 +47,7 @@ from danlu.optim.rules.sm3 import SM3, sm3
 from danlu.optim.rules.smmf import SMMF, smmf
 from danlu.optim.rules.stable import SGDS, AdamS, adams, sgds
 from danlu.optim.rules.stable_adamw import StableAdamW, stable_adamw
+from danlu.optim.rules.yogi import Yogi, yogi
 
 __all__ = [
     "AMSGD",
@@ -108,6 +109,7 @@ __all__ = [
     "SignSGD",
     "Signum",
     "StableAdamW",
+    "Yogi",
     "adabelief",
     "adafactor",
     "adagl",
@@ -170,4 +172,5 @@ __all__ = [
     "smmf",
     "soap",
     "stable_adamw",
+    "yogi",
 ]

@@ -84,9 +84,10 @@ def _build(
         p, g, *planes, h = args
         numbers = structure.bind(h.unbind())
         new_p, new = structure.step(p.to(compute), g.to(compute), dict(zip(keys, planes, strict=True)), numbers, p.dtype)
-        p.copy_(new_p)
+        moved = {key: x.clone() for key, x in new.items() if any(x is old for old in args)}
         for key, plane in zip(keys, planes, strict=True):
-            plane.copy_(new[key])
+            plane.copy_(moved.get(key, new[key]))
+        p.copy_(new_p)
 
     examples = [torch.ones(_EXAMPLE, dtype=dtype, device=device) for dtype in dtypes]
     examples.append(torch.ones(len(rule.layout), dtype=compute, device=device))
@@ -122,6 +123,7 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
 
     with torch.no_grad(), config.patch(enable_autograd_cache=False):  # that cache would answer without calling `inner`
         traced = make_fx(law)(*examples)
+        _keep_moved_values(traced)
         names = [node.target for node in traced.graph.find_nodes(op="placeholder")]
         order = {f"L['{name}']": i for i, name in enumerate(names)}
         for example in examples[:-1]:
@@ -129,3 +131,22 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
         # A generated module has a code object of its own, so kernels do not count as recompilations of one function.
         torch.compile(traced, dynamic=True, fullgraph=True, backend=backend)(*examples)
     return inputs, compiled[0]
+
+
+def _keep_moved_values(traced: torch.fx.GraphModule) -> None:
+    """Make an input that moves into another input's place a value of its own.
+
+    The writes come last and in order, and inductor drops a clone: a state that is handed on unchanged (a shift register, the
+    old parameter) would be read after it was overwritten. An addition is not dropped.
+    """
+    aten = torch.ops.aten
+    writes = traced.graph.find_nodes(op="call_function", target=aten.copy_.default)
+    for write in writes:
+        place, value = write.args[:2]
+        origin = value
+        while origin.op == "call_function" and origin.target in {aten.clone.default, aten.alias.default, aten.detach.default}:
+            origin = origin.args[0]
+        if origin.op == "placeholder" and origin is not place:
+            with traced.graph.inserting_before(writes[0]):
+                write.replace_input_with(value, traced.graph.call_function(aten.add.Scalar, (origin, 0)))
+    traced.recompile()

@@ -119,6 +119,9 @@ class Lane:
         p = real(self.p)
         planes = {key: real(t) for key, t in zip(self._keys, self._seen, strict=True)}
         new_p, new = self._runner.structure.step(p.to(self._dtype), real(g).to(self._dtype), planes, numbers.bound(), p.dtype)
-        p.copy_(new_p)
+        olds = list(planes.values())
+        for key, plane in planes.items():  # a state that was handed on as it is must not be read after it was overwritten
+            new[key] = new[key].clone() if any(new[key] is old for old in olds if old is not plane) else new[key]
         for key, plane in planes.items():
             plane.copy_(new[key])
+        p.copy_(new_p)  # last: a slot may keep the old parameter

@@ -61,10 +61,11 @@ class Int8(Codec):
             return {"": x}
         rows = self._blocks(x.clamp_min(0.0).sqrt() if self.root else x)
         scale = rows.abs().amax(1).float()
-        values, bounds = _table(self.root, x.dtype, x.device)
+        _, bounds = _table(self.root, x.dtype, x.device)
+        zero = 0 if self.root else 127  # its place in the table
         unit = rows / scale.to(x.dtype).clamp_min(torch.finfo(x.dtype).tiny)[:, None]
-        code = torch.bucketize(unit, bounds, right=True)
-        code = torch.where(values[code] == 0, code + rows.sign().long(), code)
+        code = torch.bucketize(unit, bounds, right=True, out_int32=True)
+        code = torch.where(code == zero, zero + rows.sign().int(), code)
         return {"code": code.view(-1)[: x.numel()].view(x.shape).byte(), "scale": scale}
 
     def decode(self, parts: Mapping[str, Tensor], like: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class Int8(Codec):
         if "" in parts:
             return parts[""].to(like.dtype)
         values, _ = _table(self.root, like.dtype, like.device)
-        rows = values[self._blocks(parts["code"]).long()] * parts["scale"].to(like.dtype)[:, None]
+        rows = values[self._blocks(parts["code"]).int()] * parts["scale"].to(like.dtype)[:, None]
         x = rows.view(-1)[: like.numel()].view(like.shape)
         return x * x if self.root else x
 
