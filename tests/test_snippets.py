@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from danlu.optim import catalog
+from danlu.optim import catalog, roster
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -18,7 +18,7 @@ def _catalogue_as_it_was(monkeypatch):
     """A page may register pieces and presets of its own; other tests must not meet them."""
     for axis, table in catalog.PIECES.items():
         monkeypatch.setitem(catalog.PIECES, axis, copy.deepcopy(table))
-    monkeypatch.setattr(catalog, "PRESETS", copy.deepcopy(catalog.PRESETS))
+    monkeypatch.setattr(roster, "PRESETS", copy.deepcopy(roster.PRESETS))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
-__all__ = ["Registry", "UnknownNameError", "did_you_mean"]
+__all__ = ["Registry", "UnknownNameError", "did_you_mean", "refuse_unknown"]
 
 T = TypeVar("T")
 
@@ -27,6 +27,17 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         near.sort(key=lambda x: (difflib.SequenceMatcher(None, x, word).ratio(), _common_start(x, word)), reverse=True)
         return f"; did you mean {' or '.join(map(repr, near[:3]))}?"
     return f"; there is {', '.join(choices)}" if 0 < len(choices) <= 12 else ""
+
+
+def refuse_unknown(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse an option that `owner` does not have.
+
+    Raises:
+        TypeError: for the first unknown one, with the nearest names.
+    """
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{owner}: no option {name!r}{did_you_mean(name, known)}")
 
 
 def _common_start(a: str, b: str) -> int:

@@ -32,7 +32,7 @@ def test_version():
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("optimizers", optim.catalog.PRESETS),
+        ("optimizers", optim.roster.PRESETS),
         ("schedules", schedule.schedules()),
         ("tasks", tasks()),
         ("pieces", [f"{axis}.{name}" for axis, names in optim.pieces().items() for name in names]),
@@ -51,7 +51,7 @@ def test_an_unknown_kind_is_one_line():
     assert error_of("list", "optimiser") == "no kind of list 'optimiser'; did you mean 'optimizers'?"
 
 
-@pytest.mark.parametrize("name", [*optim.catalog.PRESETS, *schedule.schedules(), *tasks(), "decay.decoupled", "moment.ema"])
+@pytest.mark.parametrize("name", [*optim.roster.PRESETS, *schedule.schedules(), *tasks(), "decay.decoupled", "moment.ema"])
 def test_every_name_is_explained(name):
     out = run("explain", name).stdout
     assert out.startswith(f"{name}: ")
@@ -150,7 +150,7 @@ def test_lists_are_filtered():
     axis = [line.split()[0] for line in run("list", "pieces", "--axis", "decay").stdout.splitlines()]
     assert axis == [f"decay.{name}" for name in optim.pieces()["decay"]]
     needing = [line.split()[0] for line in run("list", "optimizers", "--needs", "grad").stdout.splitlines()]
-    assert needing == list(optim.catalog.PRESETS)
+    assert needing == list(optim.roster.PRESETS)
     nothing = run("list", "optimizers", "zzz*")
     assert nothing.exit_code == 2
 

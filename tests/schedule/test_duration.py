@@ -69,9 +69,7 @@ def test_what_is_not_known(value, message):
         Duration.parse(value).steps(None, None)
 
 
-@pytest.mark.parametrize(
-    "value", ["", "10 epochs", "ep", "-3ep", "5%%", "1_000", "nan", "infep", 0.05, True, None, [5]]
-)
+@pytest.mark.parametrize("value", ["", "10 epochs", "ep", "-3ep", "5%%", "1_000", "nan", "infep", 0.05, True, None, [5]])
 def test_malformed(value):
     with pytest.raises(ValueError, match=r"is not understood; write 200 or '200st' \(updates\), '10ep'.*'5%'") as error:
         Duration.parse(value)

@@ -43,9 +43,7 @@ def test_decay_and_hold_after_the_end(name, shape, atol):
     want = golden(name)
     assert len(want) > T  # the hold is compared too
     # torch's linear and polynomial forms are products of ratios over the steps, which adds their rounding
-    np.testing.assert_allclose(
-        rates(Schedule(shape), len(want)), want, rtol=0, atol=max(atol, 5e-15 * ("torch" in name))
-    )
+    np.testing.assert_allclose(rates(Schedule(shape), len(want)), want, rtol=0, atol=max(atol, 5e-15 * ("torch" in name)))
 
 
 EPOCHS = [row for row in DECAYS if row[2] == F64]

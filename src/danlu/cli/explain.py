@@ -10,7 +10,8 @@ import typer
 from danlu import optim
 from danlu.cli.errors import fail, reported
 from danlu.cli.listing import task_lines
-from danlu.optim.catalog import PIECES, PRESETS
+from danlu.optim.catalog import PIECES
+from danlu.optim.roster import PRESETS
 from danlu.registry import UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES
 from danlu.task import TASKS

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from danlu.cli.errors import fail, reported
-from danlu.optim.catalog import PIECES, PRESETS
+from danlu.optim.catalog import PIECES
 from danlu.optim.explain import bytes_per_parameter
+from danlu.optim.roster import PRESETS
 from danlu.registry import Registry, UnknownNameError
 from danlu.schedule import SCHEDULES
 from danlu.task import TASKS, Task

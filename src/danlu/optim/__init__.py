@@ -2,13 +2,14 @@
 
 from danlu.optim import around, average, decay, direction, grad, modify, moment, rate, store, write
 from danlu.optim.catalog import find_piece as piece
-from danlu.optim.catalog import find_preset as preset
-from danlu.optim.catalog import pieces, presets
+from danlu.optim.catalog import pieces
 from danlu.optim.create import create
 from danlu.optim.engine import Optimizer
 from danlu.optim.explain import explain
 from danlu.optim.groups import groups, layer_decay, table, when
 from danlu.optim.roles import roles
+from danlu.optim.roster import find_preset as preset
+from danlu.optim.roster import presets
 from danlu.optim.rule import Rule
 from danlu.optim.rules import (
     AMSGD,

@@ -6,9 +6,10 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from danlu.optim.catalog import PIECES, PieceInfo, find_piece, find_preset
+from danlu.optim.catalog import PIECES, PieceInfo, find_piece
 from danlu.optim.named import Named
 from danlu.optim.piece import Piece
+from danlu.optim.roster import find_preset
 from danlu.registry import UnknownNameError, did_you_mean
 
 __all__ = ["compose"]

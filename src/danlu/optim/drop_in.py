@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from danlu.optim.catalog import Preset
 from danlu.optim.engine import Compile, Optimizer
 from danlu.optim.named import Named
 from danlu.optim.params import Params
+from danlu.optim.roster import Preset
 
 __all__ = ["DropIn"]
 

@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 import torch
 
-from danlu.optim.catalog import Preset, info_of
+from danlu.optim.catalog import info_of
 from danlu.optim.compose import compose
+from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
 from danlu.optim.store.dense import Dense
 from danlu.ranges import Interval

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from danlu.optim.catalog import find_preset
 from danlu.optim.named import Named
 from danlu.optim.roles import ROLES, Role, roles
+from danlu.optim.roster import find_preset
 from danlu.ranges import Positive, check
 
 __all__ = ["When", "groups", "layer_decay", "table", "when"]

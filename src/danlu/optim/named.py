@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from danlu.optim.catalog import Preset
+from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
 
 __all__ = ["Named"]

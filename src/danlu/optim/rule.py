@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from danlu.docstrings import first_line
 from danlu.optim.context import Context
 from danlu.optim.grad.negate import Negate
 from danlu.optim.piece import (
@@ -378,14 +378,10 @@ class Rule:
     def __str__(self) -> str:
         """The composition, a line per piece: its place, the piece, its law."""
         shown = {**({} if self.around is None else {"around": self.around}), **self.pieces}
-        rows = [(path, piece.brief(), _law(piece)) for path, piece in shown.items() if piece != Dense()]
+        rows = [(path, piece.brief(), first_line(type(piece))) for path, piece in shown.items() if piece != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
 
 
 def _listed(value: Piece | tuple[Piece, ...] | None) -> tuple[Piece, ...]:
     return value if isinstance(value, tuple) else () if value is None else (value,)
-
-
-def _law(piece: Piece) -> str:
-    return (inspect.getdoc(type(piece)) or "").split("\n", 1)[0]

@@ -7,7 +7,7 @@ from functools import reduce
 from os import PathLike
 from typing import Any
 
-from danlu.optim.catalog import PRESETS
+from danlu.optim.roster import PRESETS
 from danlu.recipe.layers import Layer, parse_file, parse_set
 from danlu.recipe.problems import Problem, RecipeError, problems
 from danlu.recipe.recipe import Recipe, SchedulePart

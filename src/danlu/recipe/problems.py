@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from danlu import ranges
 from danlu.optim import Rule, create
-from danlu.optim.catalog import PRESETS
+from danlu.optim.roster import PRESETS
 from danlu.recipe.recipe import OptimizerPart, Recipe, SchedulePart
 from danlu.registry import UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES

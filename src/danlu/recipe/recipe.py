@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from danlu.optim.catalog import PRESETS
+from danlu.optim.roster import PRESETS
 from danlu.schedule import SCHEDULES, Duration
 from danlu.task import TASKS
 

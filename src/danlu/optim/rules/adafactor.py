@@ -6,8 +6,8 @@ import math
 from typing import Annotated
 
 from danlu.optim import decay, direction, modify, moment, rate, store
-from danlu.optim.catalog import preset
 from danlu.optim.drop_in import DropIn
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.store.factored import FactoredDims
 from danlu.ranges import Beta, Fraction, Interval, NonNegative, Positive

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from danlu.optim import decay, direction, moment, rate
-from danlu.optim.catalog import preset
 from danlu.optim.drop_in import DropIn
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.ranges import Beta, NonNegative, Positive
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from danlu.optim import decay
-from danlu.optim.catalog import preset
 from danlu.optim.decay.constrained import BoundStart, Steps
 from danlu.optim.decay.regularizer import Regularizer
 from danlu.optim.drop_in import DropIn
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules.adam import adam
 from danlu.ranges import Beta, NonNegative, Positive

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from danlu.optim import decay, direction, moment
-from danlu.optim.catalog import preset
 from danlu.optim.drop_in import DropIn
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.ranges import Beta, NonNegative, Positive
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from danlu.optim import decay, modify
-from danlu.optim.catalog import preset
 from danlu.optim.decay.cautious import Zero
 from danlu.optim.drop_in import DropIn
 from danlu.optim.modify.cautious import MaskScale
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules.adam import adam, adamw
 from danlu.optim.rules.lion import lion

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from danlu.optim import decay, direction, modify, moment
-from danlu.optim.catalog import preset
 from danlu.optim.drop_in import DropIn
 from danlu.optim.modify.trust_ratio import Bound
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.ranges import Beta, NonNegative, Positive
 

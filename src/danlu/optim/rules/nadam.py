@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from danlu.optim import decay, direction, moment
-from danlu.optim.catalog import preset
 from danlu.optim.drop_in import DropIn
 from danlu.optim.moment.lead import MomentumDecay
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules.adam import adam
 from danlu.ranges import Beta, NonNegative, Positive

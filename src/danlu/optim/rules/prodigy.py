@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from danlu.optim import decay, direction, moment, rate
-from danlu.optim.catalog import preset
 from danlu.optim.drop_in import DropIn
 from danlu.optim.rate.prodigy import Growth
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.ranges import Beta, NonNegative, Positive
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from danlu.optim import decay, direction, modify, moment
-from danlu.optim.catalog import preset
 from danlu.optim.direction.kronecker import MaxSize
 from danlu.optim.drop_in import DropIn
+from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.ranges import Beta, Count, NonNegative, Positive
 
