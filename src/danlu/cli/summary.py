@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from danlu.recipe import Run
 from danlu.task import TASKS
-from danlu.train import Result
+from danlu.train import Result, at_average
 from danlu.train.events import Row
 
 __all__ = ["before", "summary"]
@@ -44,7 +44,8 @@ def _lines(run: Run, result: Result) -> Iterator[str]:
         yield "interrupted: the weights in the folder are those of the last update"
         return
     yield ""
-    yield run.parts.after(run.parts.model.eval())
+    with at_average(run.trainer.optimizer):  # what the held-out numbers and the weights in the folder are of
+        yield run.parts.after(run.parts.model.eval())
 
 
 def _many(n: int, thing: str) -> str:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from danlu.optim.members import admitted, copied, merged, named, plain, refuse_sharded
 from danlu.optim.params import Params, listed
-from danlu.optim.piece import Need
 from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.rule import Rule
 from danlu.optim.run.around import displaced
@@ -22,6 +21,7 @@ from danlu.optim.run.lane import Lane, Runner
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.point import average_of
 from danlu.optim.state import adopt, fresh, group_pairs, saved_of
+from danlu.optim.values import Need
 from danlu.ranges import NonNegative, check
 
 __all__ = ["Compile", "Optimizer"]
@@ -139,6 +139,11 @@ class Optimizer(torch.optim.Optimizer):
     def needs(self) -> frozenset[Need]:
         """What a step needs beside gradients: "loss" asks for ``step(loss=...)``, "closure" for ``step(closure)``."""
         return frozenset[Need]().union(*(self._plan(i).rule.needs for i in range(len(self.param_groups))))
+
+    @property
+    def averages(self) -> bool:
+        """Whether a rule keeps another point than the parameters, to which `averaged` moves them."""
+        return any(self._plan(i).rule.average is not None for i in range(len(self.param_groups)))
 
     # ---- the step ----------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Training: one exact update for anybody's loop, and the loop around it."""
 
+from danlu.train.averaged import at_average
 from danlu.train.clip import clip_coefficient
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Clock, Observer, Result, Row
@@ -22,6 +23,7 @@ __all__ = [
     "RunDirectory",
     "Trainer",
     "Update",
+    "at_average",
     "clip_coefficient",
     "evaluate",
     "windows",

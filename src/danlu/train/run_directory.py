@@ -9,9 +9,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from safetensors.torch import save_model
 from torch import nn
 
+from danlu.train.averaged import at_average, has_average
 from danlu.train.events import Clock, Observer, Result
 
 __all__ = ["RunDirectory", "RunRecord"]
@@ -34,12 +36,13 @@ class RunDirectory:
     METRICS = "metrics.jsonl"
     STATUS = "status.json"
     WEIGHTS = "model.safetensors"
+    RAW = "raw.safetensors"
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; choose another out= for the run's folder")
-        for name in (self.METRICS, self.STATUS, self.WEIGHTS):
+        for name in (self.METRICS, self.STATUS, self.WEIGHTS, self.RAW):
             if (self.path / name).exists():
                 raise FileExistsError(f"{self.path} holds another run ({name}); choose another out= or delete the folder")
         self.path.mkdir(parents=True, exist_ok=True)
@@ -57,15 +60,16 @@ class RunDirectory:
         """Write status.json."""
         self.write_text(self.STATUS, json.dumps(status, indent=2) + "\n")
 
-    def write_model(self, model: nn.Module) -> None:
+    def write_model(self, model: nn.Module, name: str = WEIGHTS) -> None:
         """Write the weights and buffers; tied weights are stored once.
 
         Read them with ``safetensors.torch.load_model(model, path)``, which runs no code from the file.
 
         Args:
             model: whose ``state_dict`` is written.
+            name: of the file.
         """
-        self._write(self.WEIGHTS, lambda path: save_model(model, str(path)))
+        self._write(name, lambda path: save_model(model, str(path)))
 
     def _write(self, name: str, fill: Callable[[Path], Any]) -> None:
         beside = self.path / f".{name}.{os.getpid()}.tmp"
@@ -85,10 +89,11 @@ class RunRecord(Observer):
     Args:
         directory: the run's folder.
         model: whose weights are written, unless the run failed.
+        optimizer: if it keeps an average, model.safetensors has the averaged weights, raw.safetensors those that were trained.
     """
 
-    def __init__(self, directory: RunDirectory, model: nn.Module) -> None:
-        self.directory, self.model = directory, model
+    def __init__(self, directory: RunDirectory, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.directory, self.model, self.optimizer = directory, model, optimizer
 
     def start(self, clock: Clock) -> None:
         """Say that the run is under way."""
@@ -97,7 +102,10 @@ class RunRecord(Observer):
     def end(self, clock: Clock, result: Result) -> None:
         """Write the weights, then how the run ended."""
         if not result.error:
-            self.directory.write_model(self.model)
+            with at_average(self.optimizer):
+                self.directory.write_model(self.model)
+            if has_average(self.optimizer):
+                self.directory.write_model(self.model, RunDirectory.RAW)
         state = "failed" if result.error else "interrupted" if result.interrupted else "finished"
         numbers = {"steps": result.steps, "skipped": result.skipped, "seconds": result.seconds}
         metrics = {"final": result.final, "best": result.best}

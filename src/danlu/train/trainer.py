@@ -17,6 +17,7 @@ from danlu.keyed import seed_all
 from danlu.loss import LossSum, as_loss_sum
 from danlu.ranges import Positive, check, hints
 from danlu.schedule import Duration, Schedule, Scheduled
+from danlu.train.averaged import at_average
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Clock, Observer, Result, Row
 from danlu.train.interrupt import Interrupt
@@ -46,7 +47,7 @@ class Trainer:
         model: on its device, which the batches follow.
         loss: ``loss(model, batch)`` returns a `LossSum` or (sum, count). A bare mean is refused, since the means of
             an epoch and of the validation data could not be exact.
-        optimizer: any `torch.optim.Optimizer`.
+        optimizer: any `torch.optim.Optimizer`; evaluation, and the weights in `out`, are at its average if it keeps one.
         until: the length of the run.
         schedule: of the learning rate, or one per hyper-parameter by name; see `Scheduled`. None keeps them.
         accumulate: batches per update.
@@ -168,14 +169,15 @@ class Trainer:
         files: list[Observer] = []
         if self.directory is not None:
             directory = RunDirectory(self.directory.path)  # again: a second fit would be a second run in one folder
-            files = [JsonLines(directory.metrics, every), RunRecord(directory, self.model)]
+            files = [JsonLines(directory.metrics, every), RunRecord(directory, self.model, self.optimizer)]
         return [*files, *([PlainLog(every)] if self.observers is None else self.observers)]
 
     def _row(self, clock: Clock, report: Report, tally: Tally, valid: Any) -> Row:
         """The numbers now; the training means are over the items since the last row, each as it was trained on."""
         where: Row = {"step": clock.step, "epoch": clock.epoch, "seconds": clock.seconds, "lr": report.lr[0]}
         where["skipped"] = clock.skipped
-        found = {} if valid is None else evaluate(self.model, self.loss, epoch_of(valid, 0))
+        with at_average(self.optimizer):
+            found = {} if valid is None else evaluate(self.model, self.loss, epoch_of(valid, 0))
         return {**where, **tally.means("train"), **found}
 
 
