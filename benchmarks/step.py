@@ -75,7 +75,7 @@ def main() -> None:
         total = sum(torch.Size(shape).numel() for shape in shapes)
         print(f"\nset {name}: {title}, {total:,} parameters in {len(shapes)} tensors")
         print(HEAD)
-        for preset in args.preset or gradient_only():
+        for preset in args.preset or chosen(args.every):
             for options in ({}, VARIANTS[preset]) if preset in VARIANTS else ({},):
                 rows.append(measure(name, shapes, preset, options, args.rounds, peers))
                 print(line(rows[-1]), flush=True)
@@ -88,14 +88,17 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--set", action="append", choices=SETS, help="only this set of tensors (repeatable)")
     parser.add_argument("--preset", action="append", choices=optim.presets(), help="only this preset (repeatable)")
+    parser.add_argument("--every", action="store_true", help="also presets that reduce over tensors and run eagerly (slow)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns of each contestant, default {ROUNDS}")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     return parser.parse_args()
 
 
-def gradient_only() -> list[str]:
-    """The presets whose step is nothing but the step: those that read a loss or call a closure are left out."""
-    return [name for name in optim.presets() if optim.preset(name)().needs == {"grad"}]
+def chosen(every: bool) -> list[str]:
+    """The presets that run as one kernel; with `every`, all whose step reads no loss and calls no closure."""
+    rules = {name: optim.preset(name)() for name in optim.presets()}
+    mere = {name: rule for name, rule in rules.items() if rule.needs == {"grad"}}
+    return [name for name, rule in mere.items() if every or (rule.scope == "element" and not rule.measures)]
 
 
 def importable() -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,6 @@ def first_line(thing: object) -> str:
 
 
 def unverified(thing: object) -> str:
-    """The reason behind "Unverified:" in a docstring, as one line, or "" when it is not there."""
-    found = re.search(r"Unverified: (.*?)(?:\n\s*\n|$)", inspect.getdoc(thing) or "", re.DOTALL)
+    """The reason, which is the sentence behind "Unverified:" in a docstring, or "" when it is not there."""
+    found = re.search(r"Unverified: (.*?)(?:(?<=\.)\s|\n\s*\n|$)", inspect.getdoc(thing) or "", re.DOTALL)
     return " ".join(found.group(1).split()) if found else ""

@@ -15,8 +15,9 @@ import torch
 from danlu import optim
 from danlu.optim import decay, direction, moment
 from danlu.optim.catalog import PIECES, PieceInfo
-from danlu.optim.piece import Codec, Decay, Moment, Piece, Signal
+from danlu.optim.piece import Codec, Decay, Moment, Piece
 from danlu.optim.rule import Rule
+from danlu.optim.values import Signal
 from danlu.ranges import Interval, hints
 
 TOLERANCE = 1e-12
@@ -54,6 +55,8 @@ def _chosen(info: PieceInfo, given: Mapping[str, Any], signal: Signal) -> dict[s
             hint = hints(info.cls)[field.name]
             if interval(hint) is not None:
                 chosen[field.name] = inner(interval(hint))
+            elif hint is Moment and field.name == "first":  # something is to be left between it and the signal
+                chosen[field.name] = moment.Ema(0.7, signal, debias=False)
             elif hint is Moment:
                 chosen[field.name] = moment.Ema(0.7, Signal.SQUARE if field.name == "second" else signal)
             elif hint is Decay:
@@ -126,7 +129,7 @@ def step(optimizer: optim.Optimizer, k: int = 0) -> None:
 
         def closure() -> float:
             for p, g in zip(params, grads, strict=True):
-                p.grad = g * (1 + 0.5 * p.detach())
+                p.grad = g * (1 + 0.5 * p.detach().sin())  # bounded: what follows distances would run away on a growing one
             return 1.0
 
         optimizer.step(closure)

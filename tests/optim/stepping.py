@@ -1,6 +1,7 @@
 """Presets on fixed gradients: what the tests of the engine share."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from danlu import optim
 __all__ = [
     "ALONE",
     "EXACT",
+    "GRADIENTS",
     "LAYOUTS",
     "OPTIONS",
     "PRESETS",
@@ -32,8 +34,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1},
     "sgdw": {"momentum": 0.9, "nesterov": True},
 }
-PRESETS = [name for name in optim.presets() if optim.preset(name)().needs == {"grad"}]
-ALONE = [name for name in PRESETS if not optim.preset(name)().measures]  # no tensor's step depends on another tensor
+PRESETS = optim.presets()
+GRADIENTS = [name for name in PRESETS if "closure" not in optim.preset(name)().needs]  # take the gradients that are there
+ALONE = [  # no tensor's step depends on another tensor, nor on a number of the whole group
+    name for name in GRADIENTS if not optim.preset(name)().measures and not optim.preset(name)().shared
+]
 EXACT = [name for name in ALONE if optim.preset(name)().scope == "element"]  # no sum, whose rounding its order changes
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda x: x.clone(),
@@ -79,12 +84,32 @@ def parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def advance(optimizer: torch.optim.Optimizer, rows: Sequence[Sequence[Tensor | None]]) -> list[Tensor]:
-    """Step once per row of gradients, which keep their layout; returns copies of the parameters."""
+    """Step once per row of gradients, which keep their layout; returns copies of the parameters.
+
+    A rule that reads the loss is given 1; one that evaluates the model again finds gradients that depend on where p is.
+    """
+    needs = optimizer.needs if isinstance(optimizer, optim.Optimizer) else {"grad"}
     for row in rows:
+        if "closure" in needs:
+            optimizer.step(partial(_evaluate, parameters(optimizer), row))
+            continue
         for p, g in zip(parameters(optimizer), row, strict=True):
             p.grad = g
-        optimizer.step()
+        optimizer.step(**{"loss": 1.0} if "loss" in needs else {})
     return [p.detach().clone() for p in parameters(optimizer)]
+
+
+def _evaluate(params: Sequence[Tensor], row: Sequence[Tensor | None]) -> float:
+    for p, g in zip(params, row, strict=True):
+        p.grad = g if g is None or g.is_sparse else _there(g, p.detach())
+    return 1.0
+
+
+def _there(g: Tensor, p: Tensor) -> Tensor:
+    """The gradient at p, no larger than g; of a complex number, at its pair."""
+    if g.is_complex():
+        return torch.view_as_complex(_there(torch.view_as_real(g.resolve_conj()), torch.view_as_real(p)).contiguous())
+    return g * (0.75 + 0.25 * p.sin()).to(g.dtype)
 
 
 def snapshot(optimizer: torch.optim.Optimizer) -> list[Any]:

@@ -16,6 +16,7 @@ EXACT = 1e-12
 ORACLES = {
     "lookahead": papers.lookahead,
     "schedule_free_adamw": papers.schedule_free_adamw,
+    "schedule_free_radam": papers.schedule_free_radam,
     "schedule_free_sgd": papers.schedule_free_sgd,
 }
 OPTION_SETS = {
@@ -27,6 +28,10 @@ OPTION_SETS = {
     "schedule_free_adamw": [
         {},
         {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1, "warmup_steps": 4, "r": 0.5, "weight_lr_power": 1.0},
+    ],
+    "schedule_free_radam": [
+        {},
+        {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1, "r": 0.5, "weight_lr_power": 1.0},
     ],
     "schedule_free_sgd": [
         {},

@@ -140,3 +140,11 @@ def test_clipping_by_name_is_clipping_by_piece():
     named = make("adamw", start(SIZES), grad=[{"name": "clip_norm", "max_norm": 0.5}])
     fixed = optim.Optimizer(start(SIZES), optim.adamw().but(grad=ClipNorm(0.5)), lr=0.01, compile=False)
     assert same(advance(named, rows), advance(fixed, rows))
+
+
+def test_a_float64_norm_does_not_widen_a_scalar():
+    """A 0-d parameter takes part in type promotion as the norm does; a matrix root would meet two dtypes."""
+    params = start([(), (3,)], torch.float32)
+    rule = optim.Rule(optim.direction.Shampoo(every=2), grad=ClipNorm(0.5))
+    moved = advance(optim.Optimizer(params, rule, lr=0.1), gradients(params, 2))
+    assert [(p.dtype, bool(torch.isfinite(p).all())) for p in moved] == [(torch.float32, True)] * 2

@@ -8,7 +8,7 @@ from torch import nn
 
 from danlu import optim
 from danlu.registry import UnknownNameError
-from tests.optim.stepping import advance, gradients, make, same, snapshot, start
+from tests.optim.stepping import PRESETS, advance, gradients, make, same, snapshot, start
 
 
 def said(make_error, kind=ValueError):
@@ -111,17 +111,18 @@ def test_a_group_that_is_refused_is_not_added():
     assert len(optimizer.param_groups) == 2
 
 
-def test_a_sparse_gradient_is_refused_before_anything_changes():
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_sparse_gradient_is_refused_before_anything_changes(name):
     params = start([(3,), (4, 2)])
-    optimizer = make("adamw", [("w", params[0]), ("table", params[1])])
+    optimizer = make(name, [("w", params[0]), ("table", params[1])])
     rows = gradients(params, 2)
     advance(optimizer, rows[:1])
     before = snapshot(optimizer)
     sparse = torch.eye(4, 2, dtype=torch.float64).to_sparse()
     line = said(lambda: advance(optimizer, [[rows[1][0], sparse]]))
-    assert line == "adamw: the gradient of table is sparse; make it dense (sparse=False)"
+    assert line == f"{name}: the gradient of table is sparse; make it dense (sparse=False)"
     assert same(snapshot(optimizer), before)
-    fresh = make("adamw", start([(3,), (4, 2)]))
+    fresh = make(name, start([(3,), (4, 2)]))
     assert "parameter 1 is sparse" in said(lambda: advance(fresh, [[rows[1][0], sparse]]))
     assert not fresh.state
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from danlu.registry import did_you_mean
-from tests.optim.stepping import advance, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, same, snapshot, start
 
 NAMES = ("weight", "bias", "scale")
 
@@ -147,3 +147,30 @@ def test_state_is_cast_to_the_compute_dtype_and_the_parameters_layout():
     for key, value in moments.items():
         assert loaded[key].stride() == p.stride()
         assert torch.equal(loaded[key], value.float())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_group_added_after_loading_is_as_if_never_stopped(name):
+    params, late = start(), [nn.Parameter(torch.ones(2, dtype=torch.float64)) for _ in range(2)]
+    whole, rows = make(name, list(zip(NAMES, params, strict=True))), gradients([*params, late[0]], 5)
+    advance(whole, [row[:3] for row in rows[:2]])
+    loaded = make(name, [(n, nn.Parameter(p.detach().clone())) for n, p in zip(NAMES, params, strict=True)])
+    loaded.load_state_dict(whole.state_dict())
+    for optimizer, p in zip((whole, loaded), late, strict=True):
+        optimizer.add_param_group({"params": [("late", p)], "lr": 0.2})
+    assert same(advance(loaded, rows[2:]), advance(whole, rows[2:]))
+    assert same(snapshot(loaded), snapshot(whole))
+    assert loaded.state[late[1]]["step"] == 3
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_slot_of_another_shape_is_refused(name):
+    p = ("w", nn.Parameter(torch.ones(3, 4)))
+    optimizer = make(name, [p])
+    advance(optimizer, [[torch.ones(3, 4)]])
+    for key, value in optimizer.state_dict()["state"][0].items():
+        if isinstance(value, torch.Tensor):
+            state = optimizer.state_dict()
+            state["state"][0][key] = torch.zeros(7, 7, 7)
+            line = f"load_state_dict: {key!r} of w has shape (7, 7, 7), the parameter's is {tuple(value.shape)}"
+            refused(optimizer, state, line)

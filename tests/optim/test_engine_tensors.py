@@ -7,6 +7,7 @@ from torch import nn
 from tests.optim.stepping import (
     ALONE,
     EXACT,
+    GRADIENTS,
     LAYOUTS,
     PRESETS,
     advance,
@@ -99,6 +100,7 @@ def test_a_conjugated_or_negated_gradient_is_read_as_what_it_stands_for():
     assert torch.equal(minus.detach(), torch.tensor([3.0, 4.0]))
 
 
+@pytest.mark.parametrize("name", GRADIENTS)  # a closure is evaluated at a point of the parameter's own dtype
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_narrow_parameters_step_in_float32(name, dtype):
     """Each step is the float32 step from the parameter's value, rounded once; the state is float32."""

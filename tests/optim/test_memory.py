@@ -8,7 +8,7 @@ import torch
 
 from danlu import optim
 from danlu.optim import moment, store
-from danlu.optim.covers import least, maxima
+from danlu.optim.formulas.covers import least, maxima
 from tests.golden.cases_memory import CASES
 from tests.golden.replay import descend, gap, tracks
 from tests.papers.adafactor import adafactor

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from danlu.optim import Optimizer, Rule, direction
 from danlu.optim.context import Context
-from danlu.optim.piece import GradPiece, Scalars, Start
+from danlu.optim.piece import GradPiece
+from danlu.optim.values import Scalars, Start
 
 
 @dataclass(frozen=True)

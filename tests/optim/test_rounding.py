@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from danlu import optim
-from danlu.optim.rounding import bfloat16_at, bfloat16_nearest, draws, seed_number
+from danlu.optim.formulas.rounding import bfloat16_at, bfloat16_nearest, draws, seed_number
 from danlu.optim.store import BFloat16, Dense
 from danlu.optim.write import Kahan, Stochastic
 from tests.golden.replay import load

@@ -103,7 +103,7 @@ def schedule_free(p0, grads, lrs, direction, *, beta, warmup_steps=0, r=0.0, wei
         highest = max(highest, lr)
         weight = t**r * highest**weight_lr_power
         total += weight
-        c = weight / total
+        c = weight / total if total else 0.0
         z = z - lr * direction(t, g, y)
         x = (1 - c) * x + c * z
         y = (1 - beta) * z + beta * x
@@ -127,3 +127,13 @@ def schedule_free_adamw(p0, grads, lrs, *, betas=(0.9, 0.999), eps=1e-8, weight_
         return g / (np.sqrt(v / (1 - betas[1] ** t)) + eps) + weight_decay * y
 
     return schedule_free(p0, grads, lrs, direction, beta=betas[0], **options)
+
+
+def schedule_free_radam(p0, grads, lrs, *, betas=(0.9, 0.999), **options):
+    """Schedule-free AdamW with lr times RAdam's r where ρₜ > 4, and times 0 before."""
+    factors, last = [], 2 / (1 - betas[1]) - 1
+    for t in range(1, len(lrs) + 1):
+        rho = last - 2 * t * betas[1] ** t / (1 - betas[1] ** t)
+        square = (rho - 4) * (rho - 2) * last / ((last - 4) * (last - 2) * rho)
+        factors.append(np.sqrt(square) if rho > 4 else 0.0)
+    return schedule_free_adamw(p0, grads, np.multiply(lrs, factors), betas=betas, **options)

@@ -11,6 +11,7 @@ from danlu import optim
 from danlu.cli.errors import fail, reported
 from danlu.cli.listing import task_lines
 from danlu.optim.catalog import PIECES
+from danlu.optim.caveats import refusals
 from danlu.optim.roster import PRESETS
 from danlu.registry import UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES
@@ -35,7 +36,9 @@ def explain(
         typer.echo("\n".join(task_lines(TASKS.get(name))))
     elif axis in PIECES and rest in PIECES[axis]:
         piece = PIECES[axis].get(rest)
-        typer.echo(f"{name}: {inspect.getdoc(piece.cls)}\n\nsource\n    {piece.source}")
+        refused = "".join(f"\n    {line}" for line in refusals([piece.cls]))
+        sections = [f"refuses{refused}"] if refused else []
+        typer.echo("\n\n".join([f"{name}: {inspect.getdoc(piece.cls)}", *sections, f"source\n    {piece.source}"]))
     else:
         pieces = [f"{axis}.{piece}" for axis, table in PIECES.items() for piece in table]
         near = did_you_mean(name, [*PRESETS, *SCHEDULES, *TASKS, *pieces])

@@ -13,6 +13,7 @@ import typer
 
 from danlu.cli.errors import fail, reported
 from danlu.optim.catalog import PIECES
+from danlu.optim.caveats import unverified
 from danlu.optim.explain import bytes_per_parameter
 from danlu.optim.roster import PRESETS
 from danlu.registry import Registry, UnknownNameError
@@ -30,6 +31,7 @@ def listing(
     axis: Annotated[str, typer.Option("--axis", help="Only pieces of this axis, such as decay.")] = "",
     need: Annotated[str, typer.Option("--needs", help="Only optimizers that need this: grad, loss or closure.")] = "",
     most: Annotated[float, typer.Option("--max-bytes", help="Only optimizers with at most so many bytes per parameter.")] = inf,
+    unsure: Annotated[bool, typer.Option("--unverified", help="Only what no independent source confirmed, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
     """List optimizers, schedules, pieces or tasks."""
@@ -37,6 +39,7 @@ def listing(
         rows = [row for row in _KINDS.get(kind)() if fnmatchcase(row["name"].rpartition(".")[2], pattern)]
     rows = [row for row in rows if not axis or row.get("axis") == axis]
     rows = [row for row in rows if (not need or need in row.get("needs", ())) and row.get("bytes", 0.0) <= most]
+    rows = [row for row in rows if not unsure or row.get("unverified")]
     if not rows:
         fail([f"no {kind} like that; see danlu list {kind}"])
     if as_json:
@@ -44,7 +47,9 @@ def listing(
         return
     wide = max(len(row["name"]) for row in rows)
     for row in rows:
-        typer.echo(f"{row['name']:<{wide}}  {row['summary']}")
+        reasons = row.get("unverified", ())
+        told = " ".join(reasons) if unsure else f"{row['summary']}  (unverified)" if reasons else row["summary"]
+        typer.echo(f"{row['name']:<{wide}}  {told}")
 
 
 def task_lines(task: Task) -> list[str]:
@@ -71,6 +76,7 @@ def _optimizers() -> Iterator[dict[str, Any]]:
             "options": options,
             "bytes": bytes_per_parameter(rule),
             "needs": sorted(rule.needs),
+            "unverified": unverified(found, rule),
         }
 
 
@@ -85,7 +91,13 @@ def _pieces() -> Iterator[dict[str, Any]]:
     for axis in sorted(PIECES):
         for name in PIECES[axis]:
             found = PIECES[axis].get(name)
-            yield {"name": f"{axis}.{name}", "axis": axis, "summary": found.summary, "source": found.source}
+            yield {
+                "name": f"{axis}.{name}",
+                "axis": axis,
+                "summary": found.summary,
+                "source": found.source,
+                "unverified": [found.unverified] if found.unverified else [],
+            }
 
 
 def _tasks() -> Iterator[dict[str, Any]]:

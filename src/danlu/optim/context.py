@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from danlu.optim.piece import Codec, Moment, Reading, Scalar, Scalars, Signal
+from danlu.optim.piece import Codec, Moment
+from danlu.optim.values import Reading, Scalar, Scalars, Signal
 
 __all__ = ["Context"]
 

@@ -1,17 +1,18 @@
-"""What an optimizer is, in words: formula, composition, memory, arguments, source; all read from the definitions."""
+"""What an optimizer is, in words: formula, composition, memory, refusals, arguments, source; all read from the definitions."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any, get_args
 
 import torch
 
 from danlu.optim.catalog import info_of
+from danlu.optim.caveats import inside, refusals, unverified
 from danlu.optim.compose import compose
 from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
-from danlu.optim.store.dense import Dense
 from danlu.ranges import Interval
 
 __all__ = ["bytes_per_parameter", "explain"]
@@ -24,8 +25,8 @@ def explain(name: str) -> str:
         name: a preset, or what `compose` reads.
 
     Returns:
-        Several lines of text: law, notes, composition, state in bytes per parameter, how it runs, arguments with range and
-        default, sources.
+        Several lines of text: law, notes, composition, state in bytes per parameter, how it runs, what it refuses, arguments
+        with range and default, what could not be verified, sources.
 
     Raises:
         UnknownNameError: for an unknown name, with the nearest ones.
@@ -41,8 +42,10 @@ def explain(name: str) -> str:
         "composition (in the order of acting)\n" + _indented(str(rule)),
         f"state\n    {bytes_per_parameter(rule):.4g} bytes per float32 parameter of a large matrix: {slots}",
         f"runs\n    needs {needs}; scope {rule.scope}: {runs}",
-        "arguments\n" + _indented("\n".join(_arguments(named.preset))),
-        "sources\n" + _indented("\n".join(dict.fromkeys([named.preset.source, *_sources(rule)]))),
+        *_section("refuses", refusals(inside(rule))),
+        *_section("arguments", _arguments(named.preset)),
+        *_section("unverified", unverified(named.preset, rule)),
+        *_section("sources", dict.fromkeys([named.preset.source, *_sources(rule)])),
     ]
     return "\n\n".join(sections)
 
@@ -53,8 +56,14 @@ def bytes_per_parameter(rule: Rule) -> float:
     return sum(t.numel() * t.element_size() for t in rule.init(like, torch.float32).values()) / like.numel()
 
 
+def _section(title: str, lines: Iterable[str]) -> list[str]:
+    """A titled section, or none when there is nothing to say."""
+    text = "\n".join(lines)
+    return [f"{title}\n{_indented(text)}"] if text else []
+
+
 def _sources(rule: Rule) -> list[str]:
-    infos = [info_of(type(piece)) for piece in rule.pieces.values() if piece != Dense()]
+    infos = map(info_of, inside(rule))
     return [f"{info.axis}.{info.name}: {info.source}" for info in infos if info is not None]
 
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from torch import Tensor
 
+from danlu.optim.values import Kept, Need, Reading, Reduction, Scalars, Scope, Signal, Start, Tick, gradient
 from danlu.ranges import Interval, Structural, check, hints
 
 if TYPE_CHECKING:
@@ -34,104 +34,15 @@ __all__ = [
     "Decay",
     "Direction",
     "GradPiece",
-    "Kept",
     "Measured",
     "Modify",
     "Moment",
-    "Need",
     "Piece",
     "Rate",
-    "Reading",
-    "Reduction",
-    "Scalar",
-    "Scalars",
-    "Scope",
-    "Signal",
-    "Start",
     "Stateful",
-    "Tick",
     "Write",
-    "absolute",
-    "gradient",
-    "itself",
     "snake",
-    "square",
 ]
-
-Scalar: TypeAlias = float | Tensor  # a host number when eager, an element of the packed vector h in a kernel
-Scalars: TypeAlias = Mapping[str, Scalar]
-Scope: TypeAlias = Literal["element", "tensor", "matrix", "model"]
-Reduction: TypeAlias = Literal["sum", "max"]
-Kept: TypeAlias = Any  # float | Tensor, or a tuple of floats such as a history; Any, so that arithmetic needs no cast
-Need: TypeAlias = Literal["grad", "loss", "closure"]
-
-
-class Signal(Enum):
-    """Which function of the gradient a moment averages: g, g² or |g|."""
-
-    GRADIENT = "gradient"
-    SQUARE = "square"
-    ABSOLUTE = "absolute"
-
-    def __call__(self, g: Tensor) -> Tensor:
-        """Return the signal of g."""
-        if self is Signal.SQUARE:
-            return g * g
-        return g.abs() if self is Signal.ABSOLUTE else g
-
-    def __repr__(self) -> str:
-        return self.value
-
-
-gradient, square, absolute = Signal.GRADIENT, Signal.SQUARE, Signal.ABSOLUTE
-
-
-@dataclass(frozen=True)
-class Tick:
-    """What the host knows about one step of one tensor.
-
-    Args:
-        t: number of this tensor's step, from 1.
-        lr: learning rate in force, after the rule's rate pieces.
-        peak_lr: the group's reference learning rate (its ``peak_lr`` key).
-        memory: host numbers that pieces keep per tensor between steps, by state key.
-        shared: host numbers (or tuples of them) that pieces keep per group between steps, as they are in this step.
-        loss: the loss that the step was given, or nan.
-    """
-
-    t: int
-    lr: float
-    peak_lr: float
-    memory: Mapping[str, float] = field(default_factory=dict)
-    shared: Mapping[str, Kept] = field(default_factory=dict)
-    loss: float = math.nan
-
-
-class Reading(NamedTuple):
-    """A moment as a direction reads it: the raw value and the factors that remove its bias towards the start value."""
-
-    raw: Tensor
-    of: Signal = gradient
-    debias: Scalar = 1.0
-    root_debias: Scalar = 1.0
-
-    @property
-    def hat(self) -> Tensor:
-        """The bias-corrected value, m̂ = m/(1 − βᵗ)."""
-        return self.raw * self.debias
-
-    @property
-    def root(self) -> Tensor:
-        """The magnitude in units of the gradient: √v̂ for a second moment, the value itself otherwise."""
-        return self.raw.sqrt() * self.root_debias if self.of is Signal.SQUARE else self.hat
-
-
-Start: TypeAlias = float | Callable[[Tensor], Tensor]  # one value everywhere, or made from the parameter (any shape)
-
-
-def itself(p: Tensor) -> Tensor:
-    """The start of a slot that begins as a copy of the parameter."""
-    return p
 
 
 class Piece(ABC):
@@ -153,16 +64,16 @@ class Piece(ABC):
         return {name: x for name, x in found.items() if isinstance(x, Piece)}
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """The numbers that the law reads from ``h``, computed on the host in double precision."""
-        return {}
+        """The numbers that the law reads from ``h``, computed on the host in double precision; by default its parts'."""
+        return {key: x for part in self.parts.values() for key, x in part.scalars(tick).items()}
 
     def memory(self) -> Mapping[str, float]:
-        """Host numbers kept per tensor between steps: state key -> first value."""
-        return {}
+        """Host numbers kept per tensor between steps, state key -> first value; by default its parts'."""
+        return {key: x for part in self.parts.values() for key, x in part.memory().items()}
 
     def remember(self, tick: Tick) -> Mapping[str, float]:
         """The new values of `memory` after this step."""
-        return {}
+        return {key: x for part in self.parts.values() for key, x in part.remember(tick).items()}
 
     def shared(self) -> Mapping[str, Kept]:
         """Host numbers, or tuples of them, kept per group between steps: key -> first value."""
@@ -252,6 +163,11 @@ class Moment(Piece):
         """Its slots that never hold a negative value."""
         return frozenset() if self.signal is Signal.GRADIENT else frozenset({name})
 
+    @property
+    def exact_at_first(self) -> bool:
+        """Whether its first reading is the first signal itself, as a bias correction makes it: nothing is left between them."""
+        return False
+
     @abstractmethod
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the new value of every slot, from the gradient (or whatever is smoothed) and the old values."""
@@ -308,6 +224,11 @@ class Modify(Stateful):
     """Changes the direction (before lr) or the step (after lr). ``c.scale_lr`` scales step and decay alike."""
 
     axis: ClassVar[str] = "modify"
+
+    @property
+    def scales_lr(self) -> bool:
+        """Whether it calls ``c.scale_lr``, which does nothing to the step after lr."""
+        return False
 
     @abstractmethod
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:

@@ -20,24 +20,17 @@ from danlu.optim.piece import (
     Decay,
     Direction,
     GradPiece,
-    Kept,
     Measured,
     Modify,
     Moment,
-    Need,
     Piece,
     Rate,
-    Scalar,
-    Scalars,
-    Scope,
-    Signal,
-    Start,
     Stateful,
-    Tick,
     Write,
     snake,
 )
 from danlu.optim.store.dense import Dense
+from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Signal, Start, Tick
 from danlu.registry import did_you_mean
 
 __all__ = ["Rule"]
@@ -84,8 +77,9 @@ class Rule:
         around: where beside p the gradient is taken, or None; that happens before the rule acts.
 
     Raises:
-        ValueError: if a piece needs a magnitude that no moment holds, two pieces claim one state key, a piece
-            reads or `store` names a slot that does not exist or gives one with signs to a codec that keeps none.
+        ValueError: if a piece needs a magnitude that no moment holds, two pieces claim one state key or host number, one in
+            `after_lr` scales lr, a piece reads or `store` names a slot that does not exist or gives one with signs to a codec
+            that keeps none.
     """
 
     direction: Direction
@@ -112,6 +106,10 @@ class Rule:
                 f"{', '.join(self.moments) or 'no moments'}: add moments={{'exp_avg_sq': moment.Ema(0.999, of=square)}}"
             )
         slots = self.slots  # raises when two pieces claim one key
+        _refuse_twice([key for piece in self.pieces.values() for key in (*piece.memory(), *piece.shared())])
+        for i, late in enumerate(self.after_lr):
+            if late.scales_lr:
+                raise ValueError(f"after_lr.{i}: {type(late).__name__} scales lr, which has acted by then; put it in modify")
         for path, piece in self._walk():
             for name in piece.reads if isinstance(piece, Stateful) else ():
                 if name not in self._magnitudes:
@@ -123,7 +121,7 @@ class Rule:
             for name, codec in self.store.items():
                 if name not in slots:
                     raise ValueError(f"store: no slot {name!r}{did_you_mean(name, slots)}")
-                if not codec.signed and name in self.moments and name not in self._magnitudes:
+                if not codec.signed and name not in self._magnitudes:
                     raise ValueError(
                         f"store: store.{type(codec).__name__} keeps no signs, and {name!r} has them; give it to a moment of g² "
                         "or |g|, and keep this one dense"
@@ -381,6 +379,13 @@ class Rule:
         rows = [(path, piece.brief(), first_line(type(piece))) for path, piece in shown.items() if piece != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
+
+
+def _refuse_twice(keys: Sequence[str]) -> None:
+    """Refuse one name for two host numbers: the pieces would overwrite each other's."""
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"two pieces of one rule keep a host number under {key!r}: leave one of them out")
 
 
 def _listed(value: Piece | tuple[Piece, ...] | None) -> tuple[Piece, ...]:

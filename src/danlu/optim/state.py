@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from danlu.optim.piece import Tick
 from danlu.optim.rule import Rule
 from danlu.optim.run.views import compute_dtype, real
+from danlu.optim.values import Tick
 from danlu.registry import did_you_mean
 
 __all__ = ["adopt", "fresh", "group_pairs", "saved_of"]

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Around, Scalars, Scope, Tick
+from danlu.optim.formulas.norms import norm_squared
+from danlu.optim.piece import Around
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import NonNegative
 
 __all__ = ["Asam", "Sam"]
@@ -36,7 +37,7 @@ class Sam(Around):
 
     def measure(self, c: Context, h: Scalars) -> Tensor:
         """Return Σg² of one tensor."""
-        return torch.linalg.vector_norm(c.g).double() ** 2
+        return norm_squared(c.g)
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor]:
         """Return ρ/‖g‖."""
@@ -72,7 +73,7 @@ class Asam(Around):
 
     def measure(self, c: Context, h: Scalars) -> Tensor:
         """Return Σ(T·g)² of one tensor."""
-        return torch.linalg.vector_norm(self._scaled(c.g, c.p, h)).double() ** 2
+        return norm_squared(self._scaled(c.g, c.p, h))
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor]:
         """Return ρ/‖T·g‖."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Average, Scalars, Scope, Start, Tick
+from danlu.optim.piece import Average
+from danlu.optim.values import Scalars, Scope, Start, Tick, single_zero
 from danlu.ranges import Count, Interval, Structural
 
 __all__ = ["Lawa", "Window"]
@@ -41,7 +42,7 @@ class Lawa(Average):
 
     def slots(self) -> Mapping[str, Start]:
         """A ring of k snapshots, shaped (k, …), and how many it holds."""
-        return {"ring": partial(_ring, window=self.window), "snapshots": _none_yet}
+        return {"ring": partial(_ring, window=self.window), "snapshots": single_zero}
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The place in the ring that this step writes (−1: none), and how many snapshots there are then."""
@@ -64,7 +65,3 @@ class Lawa(Average):
 
 def _ring(p: Tensor, window: int) -> Tensor:
     return p.new_zeros(window, *p.shape)
-
-
-def _none_yet(p: Tensor) -> Tensor:
-    return p.new_zeros(())

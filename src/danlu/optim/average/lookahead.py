@@ -9,7 +9,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Average, Scalars, Start, Tick, itself
+from danlu.optim.piece import Average
+from danlu.optim.values import Scalars, Start, Tick, itself
 from danlu.ranges import Count, Fraction
 
 __all__ = ["Lookahead"]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from danlu.optim.context import Context
-from danlu.optim.piece import Average, Scalars, Start, Tick, itself
+from danlu.optim.piece import Average
+from danlu.optim.values import Scalars, Start, Tick, itself
 from danlu.ranges import Count, Steps
 
 __all__ = ["AbstractRunning"]

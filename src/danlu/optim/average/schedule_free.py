@@ -10,7 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Average, Scalars, Start, Tick, itself
+from danlu.optim.piece import Average
+from danlu.optim.values import Scalars, Start, Tick, itself
 from danlu.ranges import Interval, NonNegative
 
 __all__ = ["Nearness", "ScheduleFree"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Decay, Scalars, Tick
-from danlu.ranges import NonNegative
+from danlu.optim.decay.rated import AbstractRated
+from danlu.optim.values import Scalars
 
 __all__ = ["Cautious", "Zero"]
 
@@ -21,7 +20,7 @@ Zero = Literal["decay", "spare"]
 
 @piece(source="Chen et al. 2025 (Cautious Weight Decay), arXiv:2510.12402, algorithm 1")
 @dataclass(frozen=True)
-class Cautious(Decay):
+class Cautious(AbstractRated):
     """p ← p − lr·λ·1[u·p ≥ 0]⊙p: decoupled decay of the coordinates whose step does not push them away from zero.
 
     u is the final direction, p the old parameter. It does not pull the optimum of the loss towards zero, so λ may stay what it
@@ -32,12 +31,7 @@ class Cautious(Decay):
         zero: what happens to a coordinate whose step is zero: "decay" it, as the paper's ≥ says, or "spare" it.
     """
 
-    rate: NonNegative
     zero: Zero = "decay"
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """λ."""
-        return {"rate": self.rate}
 
     def shrink(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return p − lr·λ·p where the mask holds."""

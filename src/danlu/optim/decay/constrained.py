@@ -13,7 +13,8 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.decay.regularizer import Regularizer, pull, size
-from danlu.optim.piece import Decay, Scalars, Scope, Start, Tick
+from danlu.optim.piece import Decay
+from danlu.optim.values import Scalars, Scope, Start, Tick, single_zero
 from danlu.ranges import Interval, NonNegative
 
 __all__ = ["BoundStart", "Constrained", "Steps"]
@@ -59,8 +60,8 @@ class Constrained(Decay):
     def slots(self) -> Mapping[str, Start]:
         """λ, R₀ (inf while unknown), and what the inflection is seen by: R at the last look, and its growth up to it."""
         first: Mapping[BoundStart, Start] = {"uniform": _one, "dependent": self._size}
-        watched = {"cpr_seen": _zero, "cpr_growth": _zero} if self.start == "inflection" else {}
-        return {"cpr_multiplier": _zero, "cpr_bound": first.get(self.start, _unknown), **watched}
+        watched = {"cpr_seen": single_zero, "cpr_growth": single_zero} if self.start == "inflection" else {}
+        return {"cpr_multiplier": single_zero, "cpr_bound": first.get(self.start, _unknown), **watched}
 
     def _size(self, p: Tensor) -> Tensor:
         return size(self.norm, p)
@@ -92,10 +93,6 @@ class Constrained(Decay):
             c.save("cpr_growth", growth + (grown - growth) * h["look"])
             now = now & (grown < growth) & bound.isinf()
         return c.save("cpr_bound", torch.where(now, r, bound) if self.start in {"inflection", "warm_start"} else bound)
-
-
-def _zero(p: Tensor) -> Tensor:
-    return p.new_zeros(())
 
 
 def _one(p: Tensor) -> Tensor:

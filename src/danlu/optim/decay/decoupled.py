@@ -10,7 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Decay, Scalars, Tick
+from danlu.optim.piece import Decay
+from danlu.optim.values import Scalars, Tick
 from danlu.ranges import Fraction, NonNegative
 
 __all__ = ["Constant", "Corrected", "Decoupled", "Scheduled"]

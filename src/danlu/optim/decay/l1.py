@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Decay, Scalars, Tick
-from danlu.ranges import NonNegative
+from danlu.optim.decay.rated import AbstractRated
+from danlu.optim.values import Scalars
 
 __all__ = ["L1", "ProximalL1"]
 
 
 @piece(source="Tibshirani 1996; common practice")
 @dataclass(frozen=True)
-class L1(Decay):
+class L1(AbstractRated):
     """g ← g + λ·sign(p), sign(0) = 0: a subgradient of λ·Σ|p|, before the moments.
 
     It steps back and forth around zero and never stays there: `ProximalL1` gives exact zeros. Under an adaptive denominator
@@ -27,12 +26,6 @@ class L1(Decay):
         rate: λ.
     """
 
-    rate: NonNegative
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """λ."""
-        return {"rate": self.rate}
-
     def penalty(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return g + λ·sign(p)."""
         return g + c.p.sign() * h["rate"]
@@ -40,7 +33,7 @@ class L1(Decay):
 
 @piece(source="Daubechies, Defrise, De Mol 2004; Beck & Teboulle 2009 (ISTA)")
 @dataclass(frozen=True)
-class ProximalL1(Decay):
+class ProximalL1(AbstractRated):
     """p ← sign(p)·max(|p| − lr·λ, 0) after the step: the soft threshold, which makes exact zeros and keeps them.
 
     Decoupled: under an adaptive rule the threshold is lr·λ as well, not divided by the denominator. No state. 0 is off.
@@ -48,12 +41,6 @@ class ProximalL1(Decay):
     Args:
         rate: λ.
     """
-
-    rate: NonNegative
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """λ."""
-        return {"rate": self.rate}
 
     def constrain(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the new parameter, thresholded."""

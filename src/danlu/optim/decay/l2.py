@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Decay, Scalars, Tick
-from danlu.ranges import NonNegative
+from danlu.optim.decay.rated import AbstractRated
+from danlu.optim.values import Scalars
 
 __all__ = ["L2"]
 
 
 @piece(source="torch.optim (weight_decay of SGD and Adam)")
 @dataclass(frozen=True)
-class L2(Decay):
+class L2(AbstractRated):
     """g ← g + λ·p: the gradient of λ/2·‖p‖², added after the gradient transforms and before the moments.
 
     A loss written with λ‖p‖² has rate 2λ. Under an adaptive denominator it hardly decays parameters with large gradients;
@@ -26,12 +25,6 @@ class L2(Decay):
     Args:
         rate: λ.
     """
-
-    rate: NonNegative
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """λ."""
-        return {"rate": self.rate}
 
     def penalty(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return g + λ·p."""

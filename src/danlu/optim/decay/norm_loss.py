@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,16 +10,16 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Decay, Scalars, Scope, Tick
-from danlu.optim.units import is_vector, unit_norm
-from danlu.ranges import NonNegative
+from danlu.optim.decay.rated import AbstractRated
+from danlu.optim.formulas.units import is_vector, unit_norm
+from danlu.optim.values import Scalars, Scope
 
 __all__ = ["NormLoss"]
 
 
 @piece(source="Georgiou et al. 2021 (Norm Loss), arXiv:2103.06583")
 @dataclass(frozen=True)
-class NormLoss(Decay):
+class NormLoss(AbstractRated):
     """pₒ ← pₒ − lr·2λ·(1 − 1/‖pₒ‖)·pₒ: the gradient of λ·Σₒ(1 − ‖pₒ‖)² over the output rows o, beside the step.
 
     Rows longer than 1 shrink, shorter ones grow; a zero row has no direction and stays. Decoupled; under plain SGD that is the
@@ -31,14 +30,9 @@ class NormLoss(Decay):
         vectors: pull biases, gains and scalars too, each as one unit.
     """
 
-    rate: NonNegative
     vectors: bool = False
 
     scope: ClassVar[Scope] = "tensor"
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """λ."""
-        return {"rate": self.rate}
 
     def shrink(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the old parameter with every row nearer to length 1."""

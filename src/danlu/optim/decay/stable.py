@@ -12,7 +12,8 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.decay.decoupled import AbstractShrink
-from danlu.optim.piece import Measured, Scalars, Signal, Tick
+from danlu.optim.piece import Measured
+from danlu.optim.values import Scalars, Signal, Tick
 from danlu.ranges import NonNegative
 
 __all__ = ["Stable"]

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Direction, Kept, Measured, Scalars, Scope, Start, Tick
+from danlu.optim.piece import Direction, Measured
+from danlu.optim.values import Kept, Scalars, Scope, Start, Tick
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["AdaptiveMemory", "ScaledMemory"]

@@ -10,10 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from danlu.optim.blocks import Blocks, block_mean, block_zeros
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Direction, Scalar, Scalars, Scope, Start, Tick
+from danlu.optim.formulas.blocks import Blocks, block_mean, block_zeros
+from danlu.optim.piece import Direction
+from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["Amos"]

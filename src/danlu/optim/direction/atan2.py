@@ -11,7 +11,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Direction, Scalars, Tick
+from danlu.optim.piece import Direction
+from danlu.optim.values import Scalars, Tick
 from danlu.ranges import Positive
 
 __all__ = ["Atan2"]

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Direction, Scalar, Scalars, Scope, Tick
+from danlu.optim.piece import Direction
+from danlu.optim.values import Scalar, Scalars, Scope, Tick
 from danlu.ranges import AnyNumber, Interval, Positive, Structural
 
 __all__ = ["Coefficients", "NewtonSchulzSteps", "Orthogonal", "OrthogonalScale", "newton_schulz"]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Direction, Reading, Scalars, Signal, Tick
+from danlu.optim.piece import Direction
+from danlu.optim.values import Reading, Scalars, Signal, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["ClampRatio", "HatRatio", "InnerRatio", "Ratio"]

@@ -13,7 +13,8 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.direction.kronecker import Factors, MaxSize, along, gram, pack, start, unpack
-from danlu.optim.piece import Direction, Scalar, Scalars, Scope, Start, Tick
+from danlu.optim.piece import Direction
+from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick
 from danlu.ranges import Count, Positive
 
 __all__ = ["Shampoo"]

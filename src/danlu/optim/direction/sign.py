@@ -8,7 +8,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Direction, Scalars
+from danlu.optim.piece import Direction
+from danlu.optim.values import Scalars
 
 __all__ = ["Sign"]
 

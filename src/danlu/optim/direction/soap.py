@@ -13,7 +13,9 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.direction.kronecker import Factors, MaxSize, along, gram, pack, start, unpack
-from danlu.optim.piece import Direction, Scalars, Scope, Start, Tick
+from danlu.optim.formulas.bias import adam_scale
+from danlu.optim.piece import Direction
+from danlu.optim.values import Scalars, Scope, Start, Tick
 from danlu.ranges import Beta, Count, Positive
 
 __all__ = ["Soap"]
@@ -66,7 +68,7 @@ class Soap(Direction):
         beta1, beta2 = self.betas
         weights = {"new": 1.0 - beta1, "new_sq": 1.0 - beta2, "eps": self.eps}
         weights["new_factor"] = 1.0 - (beta2 if self.shampoo_beta is None else self.shampoo_beta)
-        scale = (1.0 - beta2**n) ** 0.5 / (1.0 - beta1**n) if n else 0.0
+        scale = adam_scale(beta1, beta2, n) if n else 0.0
         return {**weights, "scale": scale, "first": float(n == 0), "iterate": float(n > 0 and n % self.every == 0)}
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:

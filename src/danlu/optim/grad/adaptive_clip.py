@@ -12,8 +12,10 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import GradPiece, Scalars, Scope, Tick
-from danlu.optim.units import is_vector, unit_norm, unit_numel
+from danlu.optim.formulas.norms import shrinkage
+from danlu.optim.formulas.units import is_vector, unit_norm, unit_numel
+from danlu.optim.piece import GradPiece
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import Positive
 
 __all__ = ["AdaptiveClip", "SoftClip"]
@@ -45,7 +47,7 @@ class AbstractUnitClip(GradPiece):
         if is_vector(g) and not self.vectors:
             return g
         bound = self.size(c.p).clamp_min(h["floor"]) * h["ratio"]
-        return g * (bound / self.size(g)).clamp_max(1.0)
+        return g * shrinkage(self.size(g), bound)
 
     @abstractmethod
     def size(self, x: Tensor) -> Tensor:

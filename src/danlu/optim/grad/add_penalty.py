@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Decay, GradPiece, Scalars, Tick
+from danlu.optim.piece import Decay, GradPiece
+from danlu.optim.values import Scalars
 
 __all__ = ["AddPenalty"]
 
@@ -26,10 +26,6 @@ class AddPenalty(GradPiece):
     """
 
     penalty: Decay
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """The penalty's numbers."""
-        return self.penalty.scalars(tick)
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return g + ∇R(p)."""

@@ -10,7 +10,7 @@ import torch
 
 from danlu.optim.catalog import piece
 from danlu.optim.grad.global_norm import AbstractGlobalNorm, shrink_to
-from danlu.optim.piece import Kept, Tick
+from danlu.optim.values import Kept, Tick
 from danlu.ranges import Interval, NonNegative
 
 __all__ = ["AutoClip", "History", "Percentile"]

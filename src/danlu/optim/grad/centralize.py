@@ -9,7 +9,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import GradPiece, Scalars, Scope
+from danlu.optim.piece import GradPiece
+from danlu.optim.values import Scalars, Scope
 
 __all__ = ["Centralize"]
 

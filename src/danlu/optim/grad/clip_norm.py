@@ -12,7 +12,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import GradPiece, Measured, Reduction, Scalars, Tick
+from danlu.optim.formulas.norms import shrinkage
+from danlu.optim.piece import GradPiece, Measured
+from danlu.optim.values import Reduction, Scalars, Tick
 from danlu.ranges import Interval, NonNegative, Positive, Structural
 
 __all__ = ["ClipNorm", "NormOrder"]
@@ -51,7 +53,7 @@ class ClipNorm(GradPiece, Measured):
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor]:
         """Return the coefficient min(1, n/(‖g‖ₚ + eps))."""
         norm = total if math.isinf(self.order) else total ** (1.0 / self.order)
-        return {"total": (self.max_norm / (norm + self.eps)).clamp_max(1.0)}
+        return {"total": shrinkage(norm + self.eps, self.max_norm)}
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the gradient times the coefficient."""

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
+from danlu.optim.formulas.norms import excess, shrinkage
 from danlu.optim.grad.clip_norm import NormOrder
-from danlu.optim.piece import GradPiece, Scalars, Scope, Tick
+from danlu.optim.piece import GradPiece
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["ClipBlockRms", "ClipTensorNorm"]
@@ -46,7 +48,7 @@ class ClipTensorNorm(GradPiece):
         if not g.numel():
             return g  # nothing has no largest magnitude
         norm = torch.linalg.vector_norm(g, self.order)
-        return g * (h["max_norm"] / (norm + h["eps"])).clamp_max(1.0)
+        return g * shrinkage(norm + h["eps"], h["max_norm"])
 
 
 @piece(source="Shazeer & Stern 2018 (Adafactor), arXiv:1804.04235, section 6, on the gradient; optax.clip_by_block_rms")
@@ -65,9 +67,9 @@ class ClipBlockRms(GradPiece):
     scope: ClassVar[Scope] = "tensor"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """1/d."""
-        return {"per_bound": 1.0 / self.max_rms}
+        """d."""
+        return {"max_rms": self.max_rms}
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the clipped gradient."""
-        return g / ((g * g).mean().sqrt() * h["per_bound"]).clamp_min(1.0)
+        return g / excess(g, h["max_rms"])

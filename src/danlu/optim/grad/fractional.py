@@ -10,7 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import GradPiece, Scalars, Start, Tick
+from danlu.optim.piece import GradPiece
+from danlu.optim.values import Scalars, Start, Tick
 from danlu.ranges import Fraction, Interval, Structural
 
 __all__ = ["Fractional", "Length"]

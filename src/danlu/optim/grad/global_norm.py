@@ -6,11 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from danlu.optim.context import Context
-from danlu.optim.piece import GradPiece, Kept, Measured, Scalars, Tick
+from danlu.optim.formulas.norms import norm_squared
+from danlu.optim.piece import GradPiece, Measured
+from danlu.optim.values import Kept, Scalars, Tick
 
 __all__ = ["AbstractGlobalNorm", "shrink_to"]
 
@@ -21,7 +22,7 @@ class AbstractGlobalNorm(GradPiece, Measured):
 
     def measure(self, c: Context, h: Scalars) -> Tensor:
         """Return Σg² of one tensor."""
-        return torch.linalg.vector_norm(c.g).double() ** 2
+        return norm_squared(c.g)
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Kept]:
         """Return k as ``total``, and the numbers to keep."""

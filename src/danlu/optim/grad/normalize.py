@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
+from danlu.optim.formulas.norms import normalized
+from danlu.optim.formulas.units import units_of
 from danlu.optim.grad.global_norm import AbstractGlobalNorm
-from danlu.optim.piece import GradPiece, Scalars, Scope, Tick
-from danlu.optim.units import units_of
+from danlu.optim.piece import GradPiece
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import Positive
 
 __all__ = ["Normalize", "NormalizeAll", "Part", "Size"]
@@ -50,12 +51,10 @@ class Normalize(GradPiece):
         """Return the normalised gradient."""
         units = units_of(g) if self.per == "unit" else g.reshape(1, -1)
         if self.by == "norm":
-            size = torch.linalg.vector_norm(units, dim=1, keepdim=True)
-        elif units.shape[1] > 1 and g.numel():
-            size = units.std(dim=1, keepdim=True)
-        else:
-            return g
-        return (units / (size + h["eps"])).view_as(g)
+            return normalized(units, h["eps"], dim=1).view_as(g)
+        if units.shape[1] > 1 and g.numel():
+            return (units / (units.std(dim=1, keepdim=True) + h["eps"])).view_as(g)
+        return g
 
 
 @piece(source="normalised gradient descent; optax.normalize_by_update_norm")

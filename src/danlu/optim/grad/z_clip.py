@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from danlu.optim.catalog import piece
 from danlu.optim.grad.global_norm import AbstractGlobalNorm, shrink_to
-from danlu.optim.piece import Kept, Tick
+from danlu.optim.values import Kept, Tick
 from danlu.ranges import Beta, Interval, NonNegative, Positive
 
 __all__ = ["SpikeBound", "Warmup", "ZClip"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Decay, Modify, Scalars, Tick
+from danlu.optim.piece import Decay, Modify
+from danlu.optim.values import Scalars
 
 __all__ = ["AddPenalty"]
 
@@ -26,10 +26,6 @@ class AddPenalty(Modify):
     """
 
     penalty: Decay
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """The penalty's numbers."""
-        return self.penalty.scalars(tick)
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return u + ∇R(p)."""

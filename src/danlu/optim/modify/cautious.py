@@ -10,7 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Modify, Scalars, Scope, Tick
+from danlu.optim.piece import Modify
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import Positive
 
 __all__ = ["Cautious", "MaskScale"]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Modify, Moment, Scalars, Scope, Start, Tick
+from danlu.optim.piece import Modify, Moment
+from danlu.optim.values import Scalars, Scope, Start, Tick, found_under, under
 from danlu.ranges import Positive
 
 __all__ = ["Confidence"]
@@ -25,12 +26,15 @@ class Confidence(Modify):
     is 1 − β₃ of its final size, so the first steps are up to 1/√(1 − β₃) times longer: warm lr up.
 
     Args:
-        first: the average m, such as ``moment.Ema(0.9, debias=False)``.
+        first: the average m, without bias correction, such as ``moment.Ema(0.9, debias=False)``.
         second: the average s of squares; with an ε, ``moment.Ema(0.9999, square, debias=False, eps=1e-16)``, which is all that
             is left to divide by where updates agree exactly.
         name: state key of m.
         scatter: state key of s.
         eps: floor of √s, for a rank-1 s that is 0 in float32 where a dead row crosses a dead column.
+
+    Raises:
+        ValueError: for a bias-corrected `first`.
     """
 
     first: Moment
@@ -41,26 +45,28 @@ class Confidence(Modify):
 
     scope: ClassVar[Scope] = "tensor"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first.exact_at_first:
+            raise ValueError(
+                "modify.Confidence: first must not be bias-corrected, because the first update would scatter by 0 about it: "
+                "give it moment.Ema(β, debias=False)"
+            )
+
     def slots(self) -> Mapping[str, Start]:
         """Both averages' slots."""
         return {**self.first.slots(self.name), **self.second.slots(self.scatter)}
 
-    def memory(self) -> Mapping[str, float]:
-        """Both averages' host numbers."""
-        return {**self.first.memory(), **self.second.memory()}
-
-    def remember(self, tick: Tick) -> Mapping[str, float]:
-        """Both averages' host numbers after this step."""
-        return {**self.first.remember(tick), **self.second.remember(tick)}
+    def magnitudes(self) -> frozenset[str]:
+        """What s is kept in."""
+        return self.second.magnitudes(self.scatter)
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """Both averages' numbers, the second's under ``scatter.``, and the floor."""
-        own = {f"scatter.{k}": x for k, x in self.second.scalars(tick).items()}
-        return {**self.first.scalars(tick), **own, "floor": self.eps}
+        return {**self.first.scalars(tick), **under("scatter", self.second.scalars(tick)), "floor": self.eps}
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return m/√s."""
         m = c.run(self.name, self.first, u, h).hat
-        own = {k.removeprefix("scatter."): x for k, x in h.items() if k.startswith("scatter.")}
-        s = c.run(self.scatter, self.second, u - m, own)
+        s = c.run(self.scatter, self.second, u - m, found_under("scatter", h))
         return m / s.root.clamp_min(h["floor"]) if u.ndim > 1 else m

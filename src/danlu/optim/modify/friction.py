@@ -9,7 +9,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Modify, Scalars, Start
+from danlu.optim.piece import Modify
+from danlu.optim.values import Scalars, Start
 
 __all__ = ["Friction", "RationalFriction"]
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Measured, Modify, Scalars, Scope, Tick
+from danlu.optim.formulas.norms import norm_squared, normalized
+from danlu.optim.piece import Measured, Modify
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import Positive
 
 __all__ = ["Normalize", "NormalizeAll"]
@@ -38,7 +39,7 @@ class Normalize(Modify):
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the direction at length 1."""
-        return u / (torch.linalg.vector_norm(u) + h["eps"])
+        return normalized(u, h["eps"])
 
 
 @piece(source="Jelassi et al. 2022 (nSGDA), arXiv:2210.04319")
@@ -57,7 +58,7 @@ class NormalizeAll(Modify, Measured):
 
     def measure(self, c: Context, h: Scalars) -> Tensor:
         """Return Σu² of one tensor."""
-        return torch.linalg.vector_norm(c.u, dtype=torch.float64) ** 2
+        return norm_squared(c.u)
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor]:
         """Return 1/(‖u‖ + ε)."""

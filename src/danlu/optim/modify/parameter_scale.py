@@ -10,8 +10,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.modify.rms import rms
-from danlu.optim.piece import Modify, Scalars, Scope, Tick
+from danlu.optim.formulas.norms import rms
+from danlu.optim.piece import Modify
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import Positive
 
 __all__ = ["ParameterScale"]
@@ -33,6 +34,11 @@ class ParameterScale(Modify):
     decay: bool = False
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def scales_lr(self) -> bool:
+        """Where the decay follows."""
+        return self.decay
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """ε₂."""

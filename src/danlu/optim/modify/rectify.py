@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Modify, Scalars, Tick
-from danlu.ranges import Interval
+from danlu.optim.formulas.rectification import Rectifiable, Threshold, rectification
+from danlu.optim.piece import Modify
+from danlu.optim.values import Scalars, Tick
 
-__all__ = ["Rectifiable", "Rectify", "Threshold"]
-
-Rectifiable = Annotated[float, Interval(0.6, 1.0, "neither")]  # ρ∞ > 4
-Threshold = Annotated[float, Interval(4.0, 1000.0, "left")]  # below 4 the factor is not real
+__all__ = ["Rectify"]
 
 
 @piece(source="Liu et al. 2019 (RAdam), arXiv:1908.03265")
@@ -25,7 +22,7 @@ class Rectify(Modify):
     """u ← rₜ·u once ρₜ > threshold; before that u ← m̂ (or nothing), because √v̂ has too large a variance to divide by.
 
     ρ∞ = 2/(1 − β₂) − 1, ρₜ = ρ∞ − 2t·β₂ᵗ/(1 − β₂ᵗ), rₜ = √((ρₜ−4)(ρₜ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρₜ)); rₜ → 1. Two host numbers, no
-    state.
+    state. ``rate.Rectify`` is rₜ on lr, and decay with it.
 
     Args:
         beta2: memory of the second moment that the direction divides by.
@@ -40,12 +37,8 @@ class Rectify(Modify):
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of u and of m̂: one of them is zero."""
-        last = 2.0 / (1.0 - self.beta2) - 1.0
-        power = self.beta2**tick.t
-        rho = last - 2.0 * tick.t * power / (1.0 - power)
-        if rho > self.threshold:
-            return {"adapted": (((rho - 4) * (rho - 2) * last) / ((last - 4) * (last - 2) * rho)) ** 0.5, "plain": 0.0}
-        return {"adapted": 0.0, "plain": 1.0 if self.unadapted else 0.0}
+        r = rectification(self.beta2, tick.t, self.threshold)
+        return {"adapted": r or 0.0, "plain": float(r is None and self.unadapted)}
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return rₜ·u or m̂, as the weights say."""

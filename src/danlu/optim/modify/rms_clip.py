@@ -10,8 +10,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.modify.rms import excess
-from danlu.optim.piece import Modify, Scalars, Scope, Tick
+from danlu.optim.formulas.norms import excess
+from danlu.optim.piece import Modify
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["RmsClip", "StableClip"]
@@ -61,6 +62,11 @@ class StableClip(Modify):
 
     scope: ClassVar[Scope] = "tensor"
     wants_scale: ClassVar[bool] = True
+
+    @property
+    def scales_lr(self) -> bool:
+        """Where the decay follows."""
+        return self.decay
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The threshold and ε."""

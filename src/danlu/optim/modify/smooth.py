@@ -9,7 +9,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Modify, Moment, Scalars, Start, Tick
+from danlu.optim.piece import Modify, Moment
+from danlu.optim.values import Scalars, Start
 
 __all__ = ["Smooth"]
 
@@ -33,18 +34,6 @@ class Smooth(Modify):
     def slots(self) -> Mapping[str, Start]:
         """The moment's slots."""
         return self.moment.slots(self.name)
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """The moment's numbers."""
-        return self.moment.scalars(tick)
-
-    def memory(self) -> Mapping[str, float]:
-        """The moment's host numbers."""
-        return self.moment.memory()
-
-    def remember(self, tick: Tick) -> Mapping[str, float]:
-        """The moment's host numbers."""
-        return self.moment.remember(tick)
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the moment's reading of u."""

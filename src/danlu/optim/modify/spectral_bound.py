@@ -12,8 +12,9 @@ from torch import Tensor
 from danlu.keyed import generator
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Modify, Scalars, Scope, Start, Tick
-from danlu.optim.units import is_vector
+from danlu.optim.formulas.units import is_vector
+from danlu.optim.piece import Modify
+from danlu.optim.values import Scalars, Scope, Start, Tick
 from danlu.ranges import Interval, Positive, Structural
 
 __all__ = ["Iterations", "SpectralBound"]
@@ -42,6 +43,11 @@ class SpectralBound(Modify):
     iterations: Iterations = 2
 
     scope: ClassVar[Scope] = "matrix"
+
+    @property
+    def scales_lr(self) -> bool:
+        """Always."""
+        return True
 
     def slots(self) -> Mapping[str, Start]:
         """The right singular vectors, as far as they are known."""

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Modify, Scalars, Scope, Tick
-from danlu.optim.units import is_vector
+from danlu.optim.formulas.units import is_vector
+from danlu.optim.piece import Modify
+from danlu.optim.values import Scalars, Scope, Tick
 from danlu.ranges import Interval, NonNegative, Positive
 
 __all__ = ["Bound", "TrustRatio"]

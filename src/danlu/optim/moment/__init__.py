@@ -19,7 +19,7 @@ from danlu.optim.moment.restart import PullBack, Restart
 from danlu.optim.moment.slow_mix import SlowMix
 from danlu.optim.moment.sum import Sum
 from danlu.optim.moment.weighted import ByDistance, ByRate
-from danlu.optim.piece import absolute, gradient, square
+from danlu.optim.values import absolute, gradient, square
 
 __all__ = [
     "AdaNorm",

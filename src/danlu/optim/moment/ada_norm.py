@@ -12,7 +12,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.moment.over import AbstractOver
-from danlu.optim.piece import Reading, Scalars, Scope, Start, Tick
+from danlu.optim.values import Reading, Scalars, Scope, Start, Tick, single_zero
 from danlu.ranges import Beta
 
 __all__ = ["AdaNorm"]
@@ -38,7 +38,7 @@ class AdaNorm(AbstractOver):
 
     def slots(self, name: str) -> Mapping[str, Start]:
         """The moment's slots and e."""
-        return {**self.moment.slots(name), f"{name}_norm": _zero}
+        return {**self.moment.slots(name), f"{name}_norm": single_zero}
 
     def magnitudes(self, name: str) -> frozenset[str]:
         """The moment's magnitudes and e."""
@@ -59,10 +59,6 @@ class AdaNorm(AbstractOver):
     ) -> Reading:
         """Return the moment's reading of ĝ."""
         return self.moment.read(name, _lengthened(g, new[f"{name}_norm"]), old, new, c, h)
-
-
-def _zero(p: Tensor) -> Tensor:
-    return p.new_zeros(())
 
 
 def _lengthened(g: Tensor, e: Tensor) -> Tensor:

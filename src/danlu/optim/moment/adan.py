@@ -10,8 +10,10 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
+from danlu.optim.formulas.bias import corrections
 from danlu.optim.moment.ema import FLUSH
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick, square
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, square
 from danlu.ranges import Beta
 
 __all__ = ["Adan"]
@@ -51,8 +53,9 @@ class Adan(Moment):
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The three weights, β₂, the bias corrections, and whether there is a previous gradient."""
         weights = {f"new_{i}": 1.0 - beta for i, beta in enumerate(self.betas)}
-        debias = {f"debias_{i}": 1.0 / (1.0 - beta**tick.t) for i, beta in enumerate(self.betas)}
-        last = {"ahead": self.betas[1], "moved": float(tick.t > 1), "root_debias": debias["debias_2"] ** 0.5}
+        first, drift, second = (corrections(beta**tick.t) for beta in self.betas)
+        debias = {"debias_0": first["debias"], "debias_1": drift["debias"], "debias_2": second["debias"]}
+        last = {"ahead": self.betas[1], "moved": float(tick.t > 1), "root_debias": second["root_debias"]}
         return {**weights, **debias, **last}
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:

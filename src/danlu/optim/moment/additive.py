@@ -9,7 +9,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick, square
+from danlu.optim.formulas.bias import corrections
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, square
 from danlu.ranges import Beta, NonNegative
 
 __all__ = ["Additive"]
@@ -44,8 +46,7 @@ class Additive(Moment):
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """1 − β, and the bias correction with its square root."""
-        debias = 1.0 / (1.0 - self.beta**tick.t) if self.debias else 1.0
-        return {"new": 1.0 - self.beta, "debias": debias, "root_debias": debias**0.5}
+        return {"new": 1.0 - self.beta, **corrections(self.beta**tick.t if self.debias else 0.0)}
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return v − (1 − β)·sign(v − g²)·g²."""

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.covers import least, maxima
-from danlu.optim.piece import Moment, Reading, Scalars, Scope, Signal, Start, square
+from danlu.optim.formulas.covers import least, maxima
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Scope, Signal, Start, square
 
 __all__ = ["CoverSum"]
 
@@ -37,6 +38,10 @@ class CoverSum(Moment):
     def slots(self, name: str) -> Mapping[str, Start]:
         """One slot, zeros; it has a name of its own, because its shape is not the parameter's."""
         return {f"cover_{name}": _none_yet}
+
+    def magnitudes(self, name: str) -> frozenset[str]:
+        """The slot: sums of maxima of g²."""
+        return frozenset({f"cover_{name}"})
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return μ + the maxima of g²."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.moment.over import AbstractOver
-from danlu.optim.piece import Scalars
+from danlu.optim.values import Scalars
 
 __all__ = ["Deviation"]
 

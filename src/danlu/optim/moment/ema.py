@@ -10,8 +10,10 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
+from danlu.optim.formulas.bias import corrections
 from danlu.optim.moment.memory import AbstractMemory
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick, gradient
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, gradient
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["FLUSH", "Ema"]
@@ -53,6 +55,11 @@ class Ema(Moment):
         """What was asked for."""
         return self.of
 
+    @property
+    def exact_at_first(self) -> bool:
+        """Whether it is divided by its first weight, or that weight is 1."""
+        return self.peek is None and (self.debias or _at(self.beta, 1)[0] == 0.0)
+
     def slots(self, name: str) -> Mapping[str, Start]:
         """One slot, from `start`."""
         return {name: self.start}
@@ -60,9 +67,8 @@ class Ema(Moment):
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of x, and the bias correction with its square root."""
         beta, product = _at(self.beta, tick.t)
-        debias = 1.0 / (1.0 - product) if self.debias else 1.0
         glance = 0.0 if self.peek is None else 1.0 - self.peek
-        weights = {"new": 1.0 - beta, "glance": glance, "debias": debias, "root_debias": debias**0.5}
+        weights = {"new": 1.0 - beta, "glance": glance, **corrections(product if self.debias else 0.0)}
         return weights if self.eps is None else {**weights, "eps": self.eps}
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick
+from danlu.optim.moment.over import AbstractOver
+from danlu.optim.values import Reading, Scalars, Tick
 from danlu.ranges import Beta, Interval
 
 __all__ = ["Lead", "MomentumDecay"]
@@ -21,7 +22,7 @@ MomentumDecay = Annotated[float, Interval(0.0, math.inf)]
 
 @piece(source="Dozat 2016 (ICLR workshop); torch.optim.NAdam")
 @dataclass(frozen=True)
-class Lead(Moment):
+class Lead(AbstractOver):
     """m read as μₜ₊₁·m/(1 − Pₜ·μₜ₊₁) + (1 − μₜ)·g/(1 − Pₜ), with μₜ = β·(1 − ½·0.96^(t·ψ)) and Pₜ = Πμᵢ.
 
     The recursion behind it stays what it is (plain β, not μₜ). ψ → ∞ makes μₜ = β: no schedule, the form of optax. P is a host
@@ -33,18 +34,8 @@ class Lead(Moment):
         momentum_decay: ψ; inf switches the schedule off.
     """
 
-    moment: Moment
     beta: Beta
     momentum_decay: MomentumDecay = 4e-3
-
-    @property
-    def signal(self) -> Signal:
-        """The unit of the average."""
-        return self.moment.signal
-
-    def slots(self, name: str) -> Mapping[str, Start]:
-        """The average's slots."""
-        return self.moment.slots(name)
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The average's numbers, and the weights of m and g in the reading."""
@@ -63,10 +54,6 @@ class Lead(Moment):
 
     def _mu(self, t: int) -> float:
         return self.beta * (1.0 - 0.5 * 0.96 ** (t * self.momentum_decay))
-
-    def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
-        """Return the average's new state."""
-        return self.moment.update(name, g, old, c, h)
 
     def read(
         self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick, absolute
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Signal, Tick, absolute
 from danlu.ranges import Beta, NonNegative
 
 __all__ = ["MaxDecay"]

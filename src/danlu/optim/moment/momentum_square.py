@@ -9,7 +9,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Tick, square
+from danlu.optim.formulas.bias import corrections
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Signal, Tick, square
 from danlu.ranges import Beta, Positive
 
 __all__ = ["MomentumSquare"]
@@ -38,8 +40,7 @@ class MomentumSquare(Moment):
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weight of m², ε, and the bias correction with its square root."""
-        debias = 1.0 / (1.0 - self.beta**tick.t)
-        return {"keep": self.beta, "new": 1.0 - self.beta, "eps": self.eps, "debias": debias, "root_debias": debias**0.5}
+        return {"keep": self.beta, "new": 1.0 - self.beta, "eps": self.eps, **corrections(self.beta**tick.t)}
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return β·v + (1 − β)·m² + ε."""

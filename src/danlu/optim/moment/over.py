@@ -9,7 +9,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, Tick
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Signal, Start
 
 __all__ = ["AbstractOver"]
 
@@ -46,18 +47,6 @@ class AbstractOver(Moment):
     def magnitudes(self, name: str) -> frozenset[str]:
         """The moment's magnitudes."""
         return self.moment.magnitudes(name)
-
-    def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """The moment's numbers."""
-        return self.moment.scalars(tick)
-
-    def memory(self) -> Mapping[str, float]:
-        """The moment's host numbers."""
-        return self.moment.memory()
-
-    def remember(self, tick: Tick) -> Mapping[str, float]:
-        """The moment's host numbers after this step."""
-        return self.moment.remember(tick)
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the moment's new state."""

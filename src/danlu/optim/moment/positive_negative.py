@@ -9,7 +9,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Start, Tick
+from danlu.optim.formulas.bias import corrections
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Start, Tick
 from danlu.ranges import Beta, NonNegative
 
 __all__ = ["PositiveNegative"]
@@ -44,7 +46,7 @@ class PositiveNegative(Moment):
         turn, rest = {"keep": self.beta**2, "new": 1.0 - self.beta**2}, {"keep": 1.0, "new": 0.0}
         turn["weight"], rest["weight"] = (1.0 + self.noise) / norm, -self.noise / norm
         odd, even = (turn, rest) if tick.t % 2 else (rest, turn)
-        debias = 1.0 / (1.0 - self.beta**tick.t) if self.debias else 1.0
+        debias = corrections(self.beta**tick.t if self.debias else 0.0)["debias"]
         return {**{f"odd_{k}": x for k, x in odd.items()}, **{f"even_{k}": x for k, x in even.items()}, "debias": debias}
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.moment.over import AbstractOver
-from danlu.optim.piece import Scalars, Start, Tick
+from danlu.optim.values import Scalars, Start, Tick
 from danlu.ranges import Count, Fraction
 
 __all__ = ["PullBack", "Restart"]

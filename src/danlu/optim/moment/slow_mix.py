@@ -10,7 +10,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Start, Tick, gradient
+from danlu.optim.moment.over import AbstractOver
+from danlu.optim.values import Reading, Scalars, Start, Tick, gradient
 from danlu.ranges import Beta, NonNegative, Steps
 
 __all__ = ["SlowMix"]
@@ -18,7 +19,7 @@ __all__ = ["SlowMix"]
 
 @piece(source="Pagliardini, Ablin, Grangier 2024 (AdEMAMix), arXiv:2409.03137; apple/ml-ademamix")
 @dataclass(frozen=True)
-class SlowMix(Moment):
+class SlowMix(AbstractOver):
     """s ← β₃·s + (1 − β₃)·g, read as m̂ + α·s: m is any fast moment, s is not bias-corrected.
 
     A gradient 10 000 steps old still counts at β₃ = 0.9999, and s without correction grows into its weight over that time. Both
@@ -38,7 +39,6 @@ class SlowMix(Moment):
         ValueError: for a moment of g² or |g|.
     """
 
-    moment: Moment
     beta: Beta = 0.9999
     alpha: NonNegative = 2.0
     alpha_warmup: Steps = 0
@@ -58,14 +58,6 @@ class SlowMix(Moment):
         """The fast moment's numbers, the weight of g in s and of s in the reading."""
         alpha = self.alpha * min(1.0, tick.t / self.alpha_warmup if self.alpha_warmup else 1.0)
         return {**self.moment.scalars(tick), "slow_new": 1.0 - self._beta(tick.t), "alpha": alpha}
-
-    def memory(self) -> Mapping[str, float]:
-        """The fast moment's host numbers."""
-        return self.moment.memory()
-
-    def remember(self, tick: Tick) -> Mapping[str, float]:
-        """The fast moment's host numbers."""
-        return self.moment.remember(tick)
 
     def _beta(self, t: int) -> float:
         if t >= self.beta_warmup or not (self.beta and self.beta_start):

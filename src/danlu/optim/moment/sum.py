@@ -9,7 +9,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Moment, Reading, Scalars, Signal, Start, square
+from danlu.optim.piece import Moment
+from danlu.optim.values import Reading, Scalars, Signal, Start, square
 from danlu.ranges import NonNegative
 
 __all__ = ["Sum"]

@@ -6,6 +6,7 @@ from danlu.optim.rate.dog import Dog, LDog
 from danlu.optim.rate.inverse_time import InverseTime
 from danlu.optim.rate.loss_rate import LossAdversarial, LossCompliant, LossLinear
 from danlu.optim.rate.prodigy import Prodigy
+from danlu.optim.rate.rectify import Rectify
 from danlu.optim.rate.relative_step import RelativeStep
 from danlu.optim.rate.warmup import Warmup
 
@@ -19,6 +20,7 @@ __all__ = [
     "LossCompliant",
     "LossLinear",
     "Prodigy",
+    "Rectify",
     "RelativeStep",
     "Warmup",
 ]

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Measured, Rate, Scalars, Start, Tick
+from danlu.optim.rate.distance import AbstractDistance
 from danlu.optim.rate.prodigy import Growth
+from danlu.optim.values import Scalars, Start, Tick
 from danlu.ranges import Beta, Positive
 
 __all__ = ["DAdapt"]
@@ -21,7 +21,7 @@ __all__ = ["DAdapt"]
 
 @piece(source="Defazio & Mishchenko 2023 (D-Adaptation, for Adam), arXiv:2301.07733; facebookresearch/dadaptation 3.2")
 @dataclass(frozen=True)
-class DAdapt(Rate, Measured):
+class DAdapt(AbstractDistance):
     """lr ← d·lr, then d ← max(d, r/((1 − β)‖s‖₁)) with r ← β·r + (1 − β)·lr·⟨g, s/(√v + ε)⟩ and s ← β·s + (1 − β)·lr·g.
 
     d is a lower bound of ‖p₀ − p*‖∞ and never falls, so lr = 1 is the right one and a schedule multiplies it. In r the old s
@@ -43,7 +43,6 @@ class DAdapt(Rate, Measured):
 
     wants_scale: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("exp_avg_sq",)
-    settles: ClassVar[tuple[str, ...]] = ()  # what it finds is shared from step to step
 
     def slots(self) -> Mapping[str, Start]:
         """s."""
@@ -53,29 +52,13 @@ class DAdapt(Rate, Measured):
         """d, the d of this step, and r."""
         return {"d": self.d0, "d_before": self.d0, "d_numerator": 0.0}
 
-    def share(self, tick: Tick) -> Mapping[str, float]:
-        """The step takes the d that the last one left."""
-        return {"d_before": tick.shared["d"]}
-
-    def factor(self, tick: Tick) -> float:
-        """Return d."""
-        return tick.shared["d_before"]
-
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of this step in s and in r, and ε; lr holds d already."""
         return {"keep": self.beta, "push": (1.0 - self.beta) * tick.lr, "align": (1.0 - self.beta) * tick.lr, "eps": self.eps}
 
-    def watch(self, c: Context, h: Scalars) -> None:
-        """Keep s."""
-        c.save("s", self._s(c, h))
-
-    def _s(self, c: Context, h: Scalars) -> Tensor:
-        return c.load("s") * h["keep"] + c.g * h["push"]
-
-    def measure(self, c: Context, h: Scalars) -> Tensor:
-        """Return the tensor's share of r's new term and of ‖s‖₁."""
-        inner = (c.g * c.load("s") / (c.load("exp_avg_sq").sqrt() + h["eps"])).sum(dtype=torch.float64)
-        return torch.stack([inner * h["align"], self._s(c, h).abs().sum(dtype=torch.float64)])
+    def align(self, c: Context, h: Scalars) -> Tensor:
+        """Return g·s/(√v + ε)."""
+        return c.g * c.load("s") / (c.load("exp_avg_sq").sqrt() + h["eps"])
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, float]:
         """Return the new d, and r."""

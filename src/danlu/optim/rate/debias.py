@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Rate, Tick
+from danlu.optim.formulas.bias import adam_scale
+from danlu.optim.piece import Rate
+from danlu.optim.values import Tick
 from danlu.ranges import Beta
 
 __all__ = ["Debias"]
@@ -28,4 +30,4 @@ class Debias(Rate):
 
     def factor(self, tick: Tick) -> float:
         """Return √(1 − β₂ᵗ)/(1 − β₁ᵗ)."""
-        return (1.0 - self.beta2**tick.t) ** 0.5 / (1.0 - self.beta1**tick.t)
+        return adam_scale(self.beta1, self.beta2, tick.t)

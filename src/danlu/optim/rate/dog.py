@@ -12,7 +12,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Measured, Rate, Scalars, Scope, Start, Tick, itself
+from danlu.optim.formulas.norms import norm_squared
+from danlu.optim.piece import Measured, Rate
+from danlu.optim.values import Scalars, Scope, Start, Tick, itself, single_zero
 from danlu.ranges import Positive
 
 __all__ = ["Dog", "LDog"]
@@ -55,7 +57,7 @@ class Dog(Rate, Measured):
     def measure(self, c: Context, h: Scalars) -> Tensor:
         """Return ‖p − p₀‖², ‖p₀‖² and ‖g‖² of one tensor."""
         p0 = c.load("p0")
-        return torch.stack([torch.linalg.vector_norm(x).double() ** 2 for x in (c.p - p0, p0, c.g)])
+        return torch.stack([norm_squared(x) for x in (c.p - p0, p0, c.g)])
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, float]:
         """Return r and Σ‖g‖² with this step's."""
@@ -83,7 +85,7 @@ class LDog(Rate):
 
     def slots(self) -> Mapping[str, Start]:
         """The parameter before its first step, r, and Σ‖g‖²."""
-        return {"p0": itself, "dog_distance": _nothing_yet, "dog_sum": _nothing_yet}
+        return {"p0": itself, "dog_distance": single_zero, "dog_sum": single_zero}
 
     def factor(self, tick: Tick) -> float:
         """Return 1: each tensor's own factor is set on the tensor."""
@@ -100,7 +102,3 @@ class LDog(Rate):
         r = c.save("dog_distance", torch.maximum(torch.maximum(c.load("dog_distance"), way), (1.0 + start) * h["first"]))
         total = c.save("dog_sum", c.load("dog_sum") + size * size)
         c.scale_lr(r / (total + h["eps"]).sqrt())
-
-
-def _nothing_yet(p: Tensor) -> Tensor:
-    return p.new_zeros(())

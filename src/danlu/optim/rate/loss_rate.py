@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Need, Rate, Tick
+from danlu.optim.piece import Rate
+from danlu.optim.values import Need, Tick
 from danlu.ranges import Beta, Positive
 
 __all__ = ["LossAdversarial", "LossCompliant", "LossLinear"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Measured, Rate, Scalars, Start, Tick, itself
+from danlu.optim.rate.distance import AbstractDistance
+from danlu.optim.values import Scalars, Start, Tick, itself
 from danlu.ranges import Beta, Interval, Positive
 
 __all__ = ["Growth", "Prodigy"]
@@ -22,7 +22,7 @@ Growth = Annotated[float, Interval(1.0, math.inf)]
 
 @piece(source="Mishchenko & Defazio 2023 (Prodigy), arXiv:2306.06101; konstmish/prodigy 1.1.2")
 @dataclass(frozen=True)
-class Prodigy(Rate, Measured):
+class Prodigy(AbstractDistance):
     """lr ← d·lr, then d ← max(d, κ·r/‖s‖₁) with r ← β·r + (d/d₀)·lr·⟨g, p₀ − p⟩ and s ← β·s + (d/d₀)·lr·g.
 
     d estimates ‖p₀ − p*‖∞, so lr = 1 is the right one and a schedule multiplies it. Both sums run over all tensors; groups with
@@ -44,8 +44,6 @@ class Prodigy(Rate, Measured):
     growth_rate: Growth = math.inf
     safeguard_warmup: bool = False
 
-    settles: ClassVar[tuple[str, ...]] = ()  # what it finds is shared from step to step
-
     def slots(self) -> Mapping[str, Start]:
         """The parameter before its first step, and s."""
         return {"p0": itself, "s": 0.0}
@@ -53,14 +51,6 @@ class Prodigy(Rate, Measured):
     def shared(self) -> Mapping[str, float]:
         """d, the d of this step, the largest estimate so far, and r."""
         return {"d": self.d0, "d_before": self.d0, "d_max": self.d0, "d_numerator": 0.0}
-
-    def share(self, tick: Tick) -> Mapping[str, float]:
-        """The step takes the d that the last one left."""
-        return {"d_before": tick.shared["d"]}
-
-    def factor(self, tick: Tick) -> float:
-        """Return d."""
-        return tick.shared["d_before"]
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of this step in r and in s; lr holds d already."""
@@ -71,15 +61,11 @@ class Prodigy(Rate, Measured):
     def watch(self, c: Context, h: Scalars) -> None:
         """Keep p₀ and s."""
         c.save("p0", c.load("p0"))
-        c.save("s", self._s(c, h))
+        super().watch(c, h)
 
-    def _s(self, c: Context, h: Scalars) -> Tensor:
-        return c.load("s") * h["keep"] + c.g * h["push"]
-
-    def measure(self, c: Context, h: Scalars) -> Tensor:
-        """Return the tensor's share of r's new term and of ‖s‖₁."""
-        inner = ((c.load("p0") - c.p) * c.g).sum(dtype=torch.float64)
-        return torch.stack([inner * h["align"], self._s(c, h).abs().sum(dtype=torch.float64)])
+    def align(self, c: Context, h: Scalars) -> Tensor:
+        """Return g·(p₀ − p)."""
+        return (c.load("p0") - c.p) * c.g
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, float]:
         """Return the new d, its largest estimate, and r."""

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Rate, Tick
+from danlu.optim.piece import Rate
+from danlu.optim.values import Tick
 
 __all__ = ["RelativeStep"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Rate, Tick
+from danlu.optim.piece import Rate
+from danlu.optim.values import Tick
 from danlu.ranges import Steps
 
 __all__ = ["Warmup"]

@@ -39,7 +39,14 @@ from danlu.optim.rules.ranger import Ranger, ranger
 from danlu.optim.rules.rmsprop import RMSprop, rmsprop
 from danlu.optim.rules.sadam import SAdam, sadam
 from danlu.optim.rules.sam import ASAM, SAM, asam, sam
-from danlu.optim.rules.schedule_free import AdamWScheduleFree, SGDScheduleFree, schedule_free_adamw, schedule_free_sgd
+from danlu.optim.rules.schedule_free import (
+    AdamWScheduleFree,
+    RAdamScheduleFree,
+    SGDScheduleFree,
+    schedule_free_adamw,
+    schedule_free_radam,
+    schedule_free_sgd,
+)
 from danlu.optim.rules.sgd import SGD, SGDW, sgd, sgd_ema, sgd_velocity, sgdw
 from danlu.optim.rules.shampoo import SOAP, Shampoo, shampoo, soap
 from danlu.optim.rules.sign import SignSGD, Signum, sign_sgd, signum
@@ -101,6 +108,7 @@ __all__ = [
     "NormLossSGD",
     "Prodigy",
     "RAdam",
+    "RAdamScheduleFree",
     "RMSprop",
     "Ranger",
     "SAdam",
@@ -158,6 +166,7 @@ __all__ = [
     "sadam",
     "sam",
     "schedule_free_adamw",
+    "schedule_free_radam",
     "schedule_free_sgd",
     "sgd",
     "sgd_ema",

@@ -23,7 +23,7 @@ def adanorm(
     eps_hat: bool = False,
     eps_in_state: bool = False,
 ) -> Rule:
-    """P ← p − lr·m̂/(√v̂ + ε), m of g·max(1, e/‖g‖), v of g²: Adam whose first moment sees no gradient shorter than usual.
+    """p ← p − lr·m̂/(√v̂ + ε), m of g·max(1, e/‖g‖), v of g²: Adam whose first moment sees no gradient shorter than usual.
 
     ``r`` is the memory of e, the usual length. ``eps_in_state`` also adds ε to the stored v at every step, as the authors'
     code does. 8 bytes per parameter and one number per tensor.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from danlu.optim import modify, moment
 from danlu.optim.drop_in import DropIn
-from danlu.optim.modify.rectify import Rectifiable
+from danlu.optim.formulas.rectification import Rectifiable
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules.adam import adam

@@ -35,7 +35,7 @@ def adafactor(
     lr_inside: bool = True,
     beta2_cap: Fraction = 1.0,
 ) -> Rule:
-    """P ← p − a·u/max(1, RMS(u)/d), u = g/√V, a = min(lr, 1/√t)·max(ε₂, RMS(p)), V the rank-1 average of g², β₂ = 1 − t^−0.8.
+    """p ← p − a·u/max(1, RMS(u)/d), u = g/√V, a = min(lr, 1/√t)·max(ε₂, RMS(p)), V the rank-1 average of g², β₂ = 1 − t^−0.8.
 
     The defaults are torch's, but for ``dims``: its "last2" saves nothing on convolutions. lr is the cap of the relative step
     (0.01 is the paper's); ``relative_step=False`` takes lr as it is, and ``warmup_init`` starts at 1e-6·t. ``eps_added`` is the

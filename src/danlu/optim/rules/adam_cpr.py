@@ -28,7 +28,7 @@ def adam_cpr(
     every: Steps = 200,
     overshoot: bool = False,
 ) -> Rule:
-    """P ← p − lr·m̂/(√v̂ + ε), then p ← p − λ·∇R(p) while R(p) is above the tensor's own bound: Adam without a decay to tune.
+    """p ← p − lr·m̂/(√v̂ + ε), then p ← p − λ·∇R(p) while R(p) is above the tensor's own bound: Adam without a decay to tune.
 
     See `decay.Constrained`. The bound belongs on the weights of layers: give biases, gains and embeddings ``kappa_update=0``.
     8 bytes per parameter, 12 with ``amsgrad``, and up to four numbers per tensor.

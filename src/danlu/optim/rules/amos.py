@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from danlu.optim import direction, modify, moment, store
-from danlu.optim.blocks import Blocks
 from danlu.optim.drop_in import DropIn
+from danlu.optim.formulas.blocks import Blocks
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.ranges import Beta, NonNegative, Positive

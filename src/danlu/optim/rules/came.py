@@ -23,7 +23,7 @@ def came(
     *,
     dims: FactoredDims = "flatten",
 ) -> Rule:
-    """P ← p − lr·m/√s, u = g/√V clipped to RMS(u) ≤ d, m an average of u, s one of (u − m)² + ε₂; V and s of rank 1.
+    """p ← p − lr·m/√s, u = g/√V clipped to RMS(u) ≤ d, m an average of u, s one of (u − m)² + ε₂; V and s of rank 1.
 
     No average is bias-corrected: the first steps are about ten times lr, so warm up. Vectors take −lr·m. The authors factor
     the last two dimensions (``dims="last2"``), which saves nothing on convolutions. 4 bytes per parameter and a few vectors.

@@ -25,7 +25,7 @@ def cautious_adamw(
     eps_hat: bool = False,
     scale: MaskScale = "clamped_mean",
 ) -> Rule:
-    """P ← (1 − lr·λ)·p − lr·s·φ⊙m̂/(√v̂ + ε), φ = 1[m·g > 0]: AdamW that never steps against the present gradient.
+    """p ← (1 − lr·λ)·p − lr·s·φ⊙m̂/(√v̂ + ε), φ = 1[m·g > 0]: AdamW that never steps against the present gradient.
 
     ``eps_hat`` with the default scale is the authors' C-AdamW. 8 bytes per parameter, 12 with ``amsgrad``.
     """
@@ -36,7 +36,7 @@ def cautious_adamw(
 def cautious_lion(
     betas: tuple[Beta, Beta] = (0.9, 0.99), weight_decay: NonNegative = 0.0, *, scale: MaskScale = "clamped_mean"
 ) -> Rule:
-    """P ← (1 − lr·λ)·p − lr·s·φ⊙sign(β₁m + (1 − β₁)g), φ = 1[u·g > 0]: Lion that never steps against the present gradient.
+    """p ← (1 − lr·λ)·p − lr·s·φ⊙sign(β₁m + (1 − β₁)g), φ = 1[u·g > 0]: Lion that never steps against the present gradient.
 
     ``scale="paper"`` is the authors' C-Lion. 4 bytes per parameter.
     """
@@ -53,7 +53,7 @@ def adamw_cwd(
     eps_hat: bool = False,
     zero: Zero = "decay",
 ) -> Rule:
-    """P ← p − lr·(u + λ·1[u·p ≥ 0]⊙p), u = m̂/(√v̂ + ε): AdamW that decays only where the step does not push p away from 0.
+    """p ← p − lr·(u + λ·1[u·p ≥ 0]⊙p), u = m̂/(√v̂ + ε): AdamW that decays only where the step does not push p away from 0.
 
     8 bytes per parameter, 12 with ``amsgrad``.
     """

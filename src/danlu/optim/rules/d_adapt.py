@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from danlu.optim import decay, direction, moment, rate
+from danlu.optim import moment, rate
 from danlu.optim.drop_in import DropIn
 from danlu.optim.rate.prodigy import Growth
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
+from danlu.optim.rules.adam import adam
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["DAdaptAdam", "dadapt_adam"]
@@ -24,20 +25,18 @@ def dadapt_adam(
     d0: Positive = 1e-6,
     growth_rate: Growth = math.inf,
 ) -> Rule:
-    """P ← p − m/(√v + ε) with m of d·lr·g: Adam that estimates its own lr, d, a lower bound of the distance to the solution.
+    """p ← p − m/(√v + ε) with m of d·lr·g: Adam that estimates its own lr, d, a lower bound of the distance to the solution.
 
     lr stays 1, times a schedule. ``use_bias_correction`` is optax's form. The estimate is the group's ``shared["d"]``. 12 bytes
     per parameter.
     """
     distance = rate.DAdapt(d0, math.sqrt(betas[1]), eps, growth_rate)
-    return Rule(
+    return adam(betas, eps, weight_decay, decoupled_weight_decay=decouple).but(
         rate=(rate.Debias(*betas), distance) if use_bias_correction else (distance,),
         moments={
             "exp_avg": moment.ByRate(moment.Ema(betas[0], debias=False)),
             "exp_avg_sq": moment.Ema(betas[1], moment.square, debias=False),
         },
-        direction=direction.Ratio(eps),
-        decay=decay.Decoupled(weight_decay) if decouple else decay.L2(weight_decay),
     )
 
 

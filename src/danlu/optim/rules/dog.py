@@ -14,7 +14,7 @@ __all__ = ["DoG", "LDoG", "dog", "ldog"]
 
 @preset(lr=1.0, source="Ivgi, Hinder, Carmon 2023, arXiv:2302.12022; formll/dog")
 def dog(reps_rel: Positive = 1e-6, weight_decay: NonNegative = 0.0, eps: Positive = 1e-8, *, gamma: NonNegative = 8.0) -> Rule:
-    """P ← p − lr·r/√(Σ‖g‖² + ε)·g with r the largest distance from p₀ so far: SGD without a rate to choose.
+    """p ← p − lr·r/√(Σ‖g‖² + ε)·g with r the largest distance from p₀ so far: SGD without a rate to choose.
 
     lr stays 1. Evaluate inside ``with optimizer.averaged():``, at the polynomial average (γ) that the paper asks for; it does
     not touch p. ``reps_rel=1e-4`` with BatchNorm. 8 bytes per parameter.
@@ -24,7 +24,7 @@ def dog(reps_rel: Positive = 1e-6, weight_decay: NonNegative = 0.0, eps: Positiv
 
 @preset(lr=1.0, source="Ivgi, Hinder, Carmon 2023, arXiv:2302.12022; formll/dog")
 def ldog(reps_rel: Positive = 1e-6, weight_decay: NonNegative = 0.0, eps: Positive = 1e-8, *, gamma: NonNegative = 8.0) -> Rule:
-    """P ← p − lr·r/√(Σ‖g‖² + ε)·g with the norms of each tensor for itself: `dog` layer by layer. 8 bytes per parameter."""
+    """p ← p − lr·r/√(Σ‖g‖² + ε)·g with the norms of each tensor for itself: `dog` layer by layer. 8 bytes per parameter."""
     return dog(reps_rel, weight_decay, eps, gamma=gamma).but(rate=(rate.LDog(reps_rel, eps),))
 
 

@@ -25,7 +25,7 @@ def lamb(
     ceiling: Bound = math.inf,
     adapt_vectors: bool = False,
 ) -> Rule:
-    """P ← p − lr·(φ(‖p‖)/‖u‖)·u, u = m̂/(√v̂ + ε) + λp: Adam whose step is lr of each tensor's own norm.
+    """p ← p − lr·(φ(‖p‖)/‖u‖)·u, u = m̂/(√v̂ + ε) + λp: Adam whose step is lr of each tensor's own norm.
 
     φ clamps to ``bounds`` (the identity by default); ``ceiling=1`` is LAMBC. Vectors and scalars take Adam's step unless
     ``adapt_vectors`` (optax; timm's ``always_adapt``). timm also clips the global gradient norm at 1: ``grad.ClipNorm(1.0)``.

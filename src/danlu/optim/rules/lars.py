@@ -22,7 +22,7 @@ def lars(
     eps: NonNegative = 1e-8,
     adapt_vectors: bool = False,
 ) -> Rule:
-    """B ← μb + r(g + λp), r = c‖p‖/(‖g‖ + λ‖p‖ + ε) per tensor; p ← p − lr·b: SGD whose step is relative to the weights.
+    """b ← μb + r(g + λp), r = c‖p‖/(‖g‖ + λ‖p‖ + ε) per tensor; p ← p − lr·b: SGD whose step is relative to the weights.
 
     Vectors and scalars keep r = 1 unless ``adapt_vectors`` (timm's ``always_adapt``): at the large lr that LARS wants, give
     them a group of their own. lr is outside the buffer, as in timm. 4 bytes per parameter, 0 without momentum.

@@ -16,7 +16,7 @@ __all__ = ["Lookahead", "lookahead"]
 def lookahead(
     k: Count = 5, alpha: Fraction = 0.5, *, momentum: Beta = 0.9, weight_decay: NonNegative = 0.0, nesterov: bool = False
 ) -> Rule:
-    """P ← φ after every k-th step of `sgd`, where φ ← φ + α·(p − φ): slow weights that the fast ones return to.
+    """p ← φ after every k-th step of `sgd`, where φ ← φ + α·(p − φ): slow weights that the fast ones return to.
 
     Over any other preset: ``create("adamw", ..., average=average.Lookahead(5, 0.5))``. The momentum goes on as it is. The
     authors' class has α = 0.8, their paper and most others 0.5. Evaluate inside ``with optimizer.averaged():``. 8 bytes per

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from danlu.optim import decay, direction, moment
+from danlu.optim import moment
 from danlu.optim.drop_in import DropIn
 from danlu.optim.moment.lead import MomentumDecay
 from danlu.optim.roster import preset
@@ -26,11 +26,8 @@ def nadam(
     ``momentum_decay`` is ψ: torch's 4e-3; 1 is Keras' schedule; inf is no schedule (optax). 8 bytes per parameter.
     """
     lead = moment.Lead(moment.Ema(betas[0], debias=False), betas[0], momentum_decay)
-    return Rule(
-        moments={"exp_avg": lead, "exp_avg_sq": moment.Ema(betas[1], moment.square)},
-        direction=direction.Ratio(eps),
-        decay=decay.Decoupled(weight_decay) if decoupled_weight_decay else decay.L2(weight_decay),
-    )
+    rule = adam(betas, eps, weight_decay, decoupled_weight_decay=decoupled_weight_decay)
+    return rule.but(moments={**rule.moments, "exp_avg": lead})
 
 
 @preset(lr=2e-3, source="source 000; timm NAdamW (MLCommons)")

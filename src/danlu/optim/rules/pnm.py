@@ -6,6 +6,7 @@ from danlu.optim import decay, direction, moment
 from danlu.optim.drop_in import DropIn
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
+from danlu.optim.rules.adam import adam
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["PNM", "AdaPNM", "adapnm", "pnm"]
@@ -40,13 +41,8 @@ def adapnm(
 
     ``betas`` are β₁, β₂ and β₀; AMSGrad's maximum is on, as in the authors' class. 16 bytes per parameter, 12 without it.
     """
-    second = moment.Ema(betas[1], moment.square)
-    first = moment.PositiveNegative(betas[0], betas[2], debias=True)
-    return Rule(
-        moments={"exp_avg": first, "exp_avg_sq": moment.Peak(second) if amsgrad else second},
-        direction=direction.Ratio(eps),
-        decay=decay.Decoupled(weight_decay) if decoupled_weight_decay else decay.L2(weight_decay),
-    )
+    rule = adam(betas[:2], eps, weight_decay, amsgrad, decoupled_weight_decay=decoupled_weight_decay)
+    return rule.but(moments={**rule.moments, "exp_avg": moment.PositiveNegative(betas[0], betas[2], debias=True)})
 
 
 class PNM(DropIn, preset=pnm):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from danlu.optim import decay, direction, moment, rate
+from danlu.optim import moment, rate
 from danlu.optim.drop_in import DropIn
 from danlu.optim.rate.prodigy import Growth
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
+from danlu.optim.rules.adam import adam
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["Prodigy", "prodigy"]
@@ -27,20 +28,18 @@ def prodigy(
     d_coef: Positive = 1.0,
     growth_rate: Growth = math.inf,
 ) -> Rule:
-    """P ← p − d·lr·m/(√v + dε) with m, v of d·g: Adam that estimates its own lr, d, from how far the gradients have led.
+    """p ← p − d·lr·m/(√v + dε) with m, v of d·g: Adam that estimates its own lr, d, from how far the gradients have led.
 
     lr stays 1, times a schedule. ``use_bias_correction`` is optax's form. The estimate is the group's ``shared["d"]``. β₃ of
     the estimate is √β₂ unless given. 16 bytes per parameter.
     """
     distance = rate.Prodigy(d0, math.sqrt(betas[1]) if beta3 is None else beta3, d_coef, growth_rate, safeguard_warmup)
-    return Rule(
+    return adam(betas, eps, weight_decay, decoupled_weight_decay=decouple).but(
         rate=(rate.Debias(*betas), distance) if use_bias_correction else (distance,),
         moments={
             "exp_avg": moment.ByDistance(moment.Ema(betas[0], debias=False)),
             "exp_avg_sq": moment.ByDistance(moment.Ema(betas[1], moment.square, debias=False)),
         },
-        direction=direction.Ratio(eps),
-        decay=decay.Decoupled(weight_decay) if decouple else decay.L2(weight_decay),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from danlu.optim import average, grad
 from danlu.optim.drop_in import DropIn
-from danlu.optim.modify.rectify import Rectifiable, Threshold
+from danlu.optim.formulas.rectification import Rectifiable, Threshold
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules.radam import radam

@@ -14,7 +14,7 @@ __all__ = ["ASAM", "SAM", "asam", "sam"]
 
 @preset(lr=0.1, source="Foret et al. 2020, arXiv:2010.01412")
 def sam(rho: NonNegative = 0.05, *, momentum: Beta = 0.9, weight_decay: NonNegative = 0.0, nesterov: bool = False) -> Rule:
-    """P ← step of `sgd` with the gradient of p + ρ·g/‖g‖: seeks minima whose neighbourhood is low as well.
+    """p ← step of `sgd` with the gradient of p + ρ·g/‖g‖: seeks minima whose neighbourhood is low as well.
 
     Call ``step(closure)``; the closure is evaluated twice, at p and beside it. Over any other preset:
     ``create("adamw", ..., around=around.Sam(0.05))``. 4 bytes per parameter, and 4 more during the second evaluation.
@@ -32,7 +32,7 @@ def asam(
     weight_decay: NonNegative = 0.0,
     nesterov: bool = False,
 ) -> Rule:
-    """P ← step of `sgd` with the gradient of p + ρ·T²g/‖T·g‖, T = |p| + η: `sam` in units of each weight's own size.
+    """p ← step of `sgd` with the gradient of p + ρ·T²g/‖T·g‖, T = |p| + η: `sam` in units of each weight's own size.
 
     ``vectors=False`` takes T = 1 for tensors of one dimension or none, the authors' treatment of biases; ``eta=0`` is the form
     of davda54/sam. Call ``step(closure)``. 4 bytes per parameter, and 4 more during the second evaluation.

@@ -13,7 +13,7 @@ __all__ = ["SM3", "sm3"]
 
 @preset(lr=0.1, source="Anil, Gupta, Koren, Singer 2019, arXiv:1901.11150")
 def sm3(momentum: Beta = 0.9, eps: Positive = 1e-30, weight_decay: NonNegative = 0.0, *, cover_sums: bool = False) -> Rule:
-    """P ← p − lr·m, m an average of g/√(ν + ε), ν = min of the maxima over slices + g² (SM3-II): Adagrad in a few vectors.
+    """p ← p − lr·m, m an average of g/√(ν + ε), ν = min of the maxima over slices + g² (SM3-II): Adagrad in a few vectors.
 
     The average is taken after the division and not bias-corrected. ε has the unit of g²: 1e-30 is the authors'; with optax's
     1e-8 small gradients hardly move. ν only grows, so lr stays constant after a warm-up. Decay is decoupled (the paper has

@@ -21,7 +21,7 @@ def smmf(
     growth_rate: Fraction = 0.999,
     vector_reshape: bool = True,
 ) -> Rule:
-    """P ← p − lr·m/(√v + ε), β₁ = β·γ^(t−1), β₂ = 1 − t^−c, both moments kept as rank-1 factors of the squarest matrix.
+    """p ← p − lr·m/(√v + ε), β₁ = β·γ^(t−1), β₂ = 1 − t^−c, both moments kept as rank-1 factors of the squarest matrix.
 
     No bias correction: the first step is (1 − β)·lr. ``decay_rate`` is −c: −0.5 for convolutional networks (the default of the
     authors' code), −0.8 for transformers. ``beta=None`` has no momentum, and lets a parameter rest whose gradient is 0; with

@@ -22,7 +22,7 @@ def adams(
     *,
     decay_eps: NonNegative = 1e-8,
 ) -> Rule:
-    """P ← (1 − lr·λ/(√v̄ + ε'))·p − lr·m̂/(√v̂ + ε), v̄ the mean of v̂ over all elements: Adam with stable weight decay.
+    """p ← (1 − lr·λ/(√v̄ + ε'))·p − lr·m̂/(√v̂ + ε), v̄ the mean of v̂ over all elements: Adam with stable weight decay.
 
     λ has the unit of SGD's L2. ``decay_eps`` is ε', which the authors do not have. 8 bytes per parameter, 12 with ``amsgrad``.
     """
@@ -31,7 +31,7 @@ def adams(
 
 @preset(lr=1e-3, source="Xie et al. 2020 (Stable Weight Decay), arXiv:2011.11152; the authors' SGDS")
 def sgds(momentum: Beta = 0.9, dampening: Fraction = 0.0, weight_decay: NonNegative = 5e-4, nesterov: bool = False) -> Rule:
-    """P ← (1 − lr·λ·(1 − d)/(1 − μ))·p − lr·b: decoupled decay, as much longer as momentum makes the step.
+    """p ← (1 − lr·λ·(1 − d)/(1 − μ))·p − lr·b: decoupled decay, as much longer as momentum makes the step.
 
     λ has the unit of SGD's L2. 4 bytes per parameter, 0 without momentum.
     """

@@ -21,7 +21,7 @@ def stable_adamw(
     *,
     denominator_clip: bool = False,
 ) -> Rule:
-    """P ← (1 − lr′·λ)·p − lr′·m̂/(√v̂ + ε), lr′ = lr/max(1, RMS(g/max(√v̂, ε))/d): AdamW that slows down at a spike.
+    """p ← (1 − lr′·λ)·p − lr′·m̂/(√v̂ + ε), lr′ = lr/max(1, RMS(g/max(√v̂, ε))/d): AdamW that slows down at a spike.
 
     ``denominator_clip`` is timm's form: RMS(g/(√v̂ + ε)), and the decay keeps lr. 8 bytes per parameter.
     """

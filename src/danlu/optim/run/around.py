@@ -35,7 +35,7 @@ def displaced(jobs: Sequence[Job]) -> Iterator[bool]:
             for job, numbers in work.numbered() if finite else ():
                 kept.append((job.p, job.p.detach().clone()))
                 p, dtype = real(job.p), compute_dtype(job.p)
-                there, _ = job.rule.structure.step(p.to(dtype), real(job.g).to(dtype), {}, numbers.bound(), p.dtype)
+                there, _ = job.rule.structure.step(p.to(dtype), real(job.g).to(dtype), {}, numbers.bound(dtype), p.dtype)
                 p.copy_(there)
         yield finite
     finally:

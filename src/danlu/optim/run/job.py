@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from danlu.optim.piece import Kept, Tick
 from danlu.optim.rule import Rule
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.views import compute_dtype, real
+from danlu.optim.values import Kept, Tick
 
 __all__ = ["Job", "Round"]
 
@@ -105,7 +105,7 @@ class Round:
             dtype = compute_dtype(job.p)
             p, g = real(job.p.detach()).to(dtype), real(job.g).to(dtype)
             planes = {key: real(x) for key, x in job.state.items() if isinstance(x, Tensor)}
-            part = job.rule.structure.measure(path, p, g, planes, numbers.bound())
+            part = job.rule.structure.measure(path, p, g, planes, numbers.bound(dtype))
             key = repr(piece.structure())
             join = torch.maximum if piece.reduction == "max" else torch.add
             sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part

@@ -118,7 +118,9 @@ class Lane:
     def _eager(self, g: Tensor, numbers: Numbers) -> None:
         p = real(self.p)
         planes = {key: real(t) for key, t in zip(self._keys, self._seen, strict=True)}
-        new_p, new = self._runner.structure.step(p.to(self._dtype), real(g).to(self._dtype), planes, numbers.bound(), p.dtype)
+        new_p, new = self._runner.structure.step(
+            p.to(self._dtype), real(g).to(self._dtype), planes, numbers.bound(self._dtype), p.dtype
+        )
         olds = list(planes.values())
         for key, plane in planes.items():  # a state that was handed on as it is must not be read after it was overwritten
             new[key] = new[key].clone() if any(new[key] is old for old in olds if old is not plane) else new[key]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from danlu.optim.piece import Scalars, Tick
 from danlu.optim.rule import Rule
+from danlu.optim.values import Scalars, Tick
 
 __all__ = ["Numbers", "Settled"]
 
@@ -30,13 +30,14 @@ class Numbers:
         self._floats = rule.scalars(tick)
         self._totals = [settled.get(path, {}).get(name, 1.0) for path, piece in rule.measures.items() for name in piece.settles]
         self._packed: dict[tuple[torch.dtype, torch.device], Tensor] = {}
-        self._bound: Mapping[str, Scalars] | None = None
+        self._bound: dict[torch.dtype, Mapping[str, Scalars]] = {}
 
-    def bound(self) -> Mapping[str, Scalars]:
-        """The numbers by piece and name."""
-        if self._bound is None:
-            self._bound = self._rule.structure.bind([*self._floats, *self._totals])
-        return self._bound
+    def bound(self, dtype: torch.dtype) -> Mapping[str, Scalars]:
+        """The numbers by piece and name; totals in the compute dtype, because a float64 one would widen a scalar parameter."""
+        if dtype not in self._bound:
+            totals = [x.to(dtype) if isinstance(x, Tensor) else x for x in self._totals]
+            self._bound[dtype] = self._rule.structure.bind([*self._floats, *totals])
+        return self._bound[dtype]
 
     def packed(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The numbers as one vector, in the order of the rule's layout."""

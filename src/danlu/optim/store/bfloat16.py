@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Codec, Scalars, Tick
-from danlu.optim.rounding import bfloat16_at, draws, seed_number
+from danlu.optim.formulas.rounding import bfloat16_at, draws, seed_number
+from danlu.optim.piece import Codec
+from danlu.optim.values import Scalars, Tick
 from danlu.ranges import Interval
 
 __all__ = ["BFloat16"]

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from danlu.optim.blocks import Blocks, block_mean
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Codec, Scalars, Scope
+from danlu.optim.formulas.blocks import Blocks, block_mean
+from danlu.optim.piece import Codec
+from danlu.optim.values import Scalars, Scope
 from danlu.ranges import Interval, Structural
 
 __all__ = ["BlockMean", "Rows"]
@@ -31,7 +32,7 @@ class BlockMean(Codec):
     follow the authors. 4 bytes per block.
 
     Args:
-        blocks: "row" or "tensor", the blocks as `danlu.optim.blocks` cuts them.
+        blocks: "row" or "tensor", the blocks as `danlu.optim.formulas.blocks` cuts them.
         rows: how many consecutive rows are one block; the last block may have fewer.
     """
 

@@ -9,8 +9,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.covers import least, maxima
-from danlu.optim.piece import Codec, Scalars, Scope
+from danlu.optim.formulas.covers import least, maxima
+from danlu.optim.piece import Codec
+from danlu.optim.values import Scalars, Scope
 
 __all__ = ["Cover"]
 

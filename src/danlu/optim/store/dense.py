@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Codec, Scalars
+from danlu.optim.piece import Codec
+from danlu.optim.values import Scalars
 
 __all__ = ["Dense"]
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Codec, Scalars, Scope
+from danlu.optim.piece import Codec
+from danlu.optim.values import Scalars, Scope
 from danlu.ranges import Interval, Structural
 
 __all__ = ["Block", "Int8", "MinSize"]

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.piece import Codec, Scalars, Scope
+from danlu.optim.piece import Codec
 from danlu.optim.store.rank_one import expanded, means
+from danlu.optim.values import Scalars, Scope
 
 __all__ = ["SquareMatricized"]
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Scalars, Start, Write
-from danlu.optim.rounding import bfloat16_nearest
+from danlu.optim.formulas.rounding import bfloat16_nearest
+from danlu.optim.piece import Write
+from danlu.optim.values import Scalars, Start
 
 __all__ = ["Kahan"]
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.piece import Scalars, Tick, Write
-from danlu.optim.rounding import bfloat16_at, draws, seed_number
+from danlu.optim.formulas.rounding import bfloat16_at, draws, seed_number
+from danlu.optim.piece import Write
+from danlu.optim.values import Scalars, Tick
 from danlu.ranges import Interval
 
 __all__ = ["Stochastic"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from danlu.keyed import key
-from danlu.optim.piece import Scalar
+from danlu.optim.values import Scalar
 
 __all__ = ["SEEDS", "bfloat16_at", "bfloat16_nearest", "draws", "seed_number"]
 

@@ -1,0 +1,35 @@
+"""Sizes of a tensor, and the factors that bound it or set it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from danlu.optim.values import Scalar
+
+__all__ = ["excess", "norm_squared", "normalized", "rms", "shrinkage"]
+
+
+def norm_squared(x: Tensor) -> Tensor:
+    """Return ‖x‖² in float64, 0-d: one tensor's share of the squared norm of all."""
+    return torch.linalg.vector_norm(x).double() ** 2
+
+
+def normalized(x: Tensor, eps: Scalar, dim: int | None = None) -> Tensor:
+    """Return x/(‖x‖ + ε), with one norm for all of x or for each vector along `dim`."""
+    return x / (torch.linalg.vector_norm(x, dim=dim, keepdim=dim is not None) + eps)
+
+
+def rms(x: Tensor) -> Tensor:
+    """Return √mean(x²) of one tensor, 0-d."""
+    return x.square().mean().sqrt()
+
+
+def excess(x: Tensor, bound: Scalar) -> Tensor:
+    """Return max(1, RMS(x)/bound): what to divide by so that RMS(x) keeps below the bound."""
+    return (rms(x) / bound).clamp_min(1.0)
+
+
+def shrinkage(size: Tensor, bound: Scalar) -> Tensor:
+    """Return min(1, bound/size): what to multiply by so that a size keeps below the bound; 1 for a size of 0."""
+    return (bound / size).clamp_max(1.0)

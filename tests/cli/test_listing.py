@@ -1,0 +1,41 @@
+"""Lists say what no independent source confirmed."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from danlu import optim
+from danlu.cli import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize("kind", ["optimizers", "pieces"])
+def test_unverified_ones_are_marked_and_reasoned(kind):
+    rows = json.loads(run("list", kind, "--json").stdout)
+    reasons = {row["name"]: row["unverified"] for row in rows}
+    assert 0 < sum(map(bool, reasons.values())) < len(reasons)
+    marked = {line.split()[0]: line.endswith("  (unverified)") for line in run("list", kind).stdout.splitlines()}
+    assert marked == {name: bool(why) for name, why in reasons.items()}
+    only = dict(line.split(maxsplit=1) for line in run("list", kind, "--unverified").stdout.splitlines())
+    assert only == {name: " ".join(why) for name, why in reasons.items() if why}
+
+
+def test_an_optimizer_is_unverified_through_its_pieces():
+    reasons = {row["name"]: row["unverified"] for row in json.loads(run("list", "optimizers", "--json").stdout)}
+    assert reasons["adamw"] == []
+    assert reasons["yogi"] == [optim.yogi.unverified]
+    assert reasons["adam_atan2"][0].startswith("direction.atan2: ")
+
+
+def test_where_nothing_can_be_unverified_it_is_an_error():
+    assert run("list", "schedules", "--unverified").exit_code == 2
+
+
+def test_a_piece_is_explained_with_what_it_refuses():
+    text = run("explain", "direction.ratio").stdout
+    assert "\n\nrefuses\n    a composition without a moment of g² or |g| (direction.ratio)\n\nsource\n" in text
+    assert "\nrefuses\n" not in run("explain", "direction.sign").stdout
