@@ -137,3 +137,18 @@ def test_yogi_falls_by_what_it_sees_and_an_average_by_what_it_holds():
             optimizer.step()
     assert ours.state[p]["exp_avg_sq"].item() > 0.099
     assert theirs.state[q]["exp_avg_sq"].item() < 1e-3
+
+
+def test_eps_in_both_places_is_adam_with_optax_eps_root():
+    """Adam's oracle with √(v̂ + ε₀) + ε for its denominator, in NumPy."""
+    rng = np.random.default_rng(0)
+    p, grads = rng.normal(size=6), rng.normal(size=(5, 6)) * 1e-2
+    parameter = torch.nn.Parameter(torch.tensor(p))
+    optimizer = optim.create("adam", [parameter], lr=0.1, direction=optim.direction.TwiceRatio(1e-3, root_eps=1e-5))
+    m = v = np.zeros(6)
+    for t, g in enumerate(grads, start=1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        p = p - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t) + 1e-5) + 1e-3)
+        parameter.grad = torch.tensor(g)
+        optimizer.step()
+        assert np.abs(parameter.detach().numpy() - p).max() < 1e-12

@@ -5,7 +5,7 @@ from danlu.optim.direction.amos import Amos
 from danlu.optim.direction.atan2 import Atan2
 from danlu.optim.direction.orthogonal import Orthogonal
 from danlu.optim.direction.plain import Plain
-from danlu.optim.direction.ratio import ClampRatio, HatRatio, InnerRatio, Ratio
+from danlu.optim.direction.ratio import ClampRatio, HatRatio, InnerRatio, Ratio, TwiceRatio
 from danlu.optim.direction.shampoo import Shampoo
 from danlu.optim.direction.sign import Sign
 from danlu.optim.direction.soap import Soap
@@ -26,4 +26,5 @@ __all__ = [
     "Sign",
     "Soap",
     "Softplus",
+    "TwiceRatio",
 ]

@@ -16,7 +16,7 @@ from danlu.optim.piece import Direction
 from danlu.optim.values import Reading, Scalars, Signal, Tick
 from danlu.ranges import NonNegative, Positive
 
-__all__ = ["ClampRatio", "HatRatio", "InnerRatio", "Ratio"]
+__all__ = ["ClampRatio", "HatRatio", "InnerRatio", "Ratio", "TwiceRatio"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,28 @@ class InnerRatio(AbstractRatio):
         """Return √(v̂ + ε), or v̂ + ε for a magnitude that has no root to take."""
         floored = v.hat + h["eps"]
         return floored.sqrt() if v.of is Signal.SQUARE else floored
+
+
+@piece(source="optax.adam (eps_root)")
+@dataclass(frozen=True)
+class TwiceRatio(AbstractRatio):
+    """u = m̂/(√(v̂ + ε₀) + ε): ε under the root, where it keeps a derivative at 0 finite, and outside it.
+
+    Args:
+        eps: ε outside, in the unit of g.
+        root_eps: ε₀ under the root, in the unit of g² (of |g| for a magnitude that has no root to take).
+    """
+
+    root_eps: NonNegative = 1e-16
+
+    def scalars(self, tick: Tick) -> Mapping[str, float]:
+        """ε and ε₀."""
+        return {**super().scalars(tick), "root_eps": self.root_eps}
+
+    def denominator(self, v: Reading, h: Scalars) -> Tensor:
+        """Return √(v̂ + ε₀) + ε, or v̂ + ε₀ + ε for a magnitude that has no root to take."""
+        floored = v.hat + h["root_eps"]
+        return (floored.sqrt() if v.of is Signal.SQUARE else floored) + h["eps"]
 
 
 @piece(source="HeavyBall; torch.optim.Adafactor's floor")
