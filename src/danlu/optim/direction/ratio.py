@@ -97,6 +97,7 @@ class TwiceRatio(AbstractRatio):
         root_eps: ε₀ under the root, in the unit of g² (of |g| for a magnitude that has no root to take).
     """
 
+    eps: Positive = 1e-8
     root_eps: NonNegative = 1e-16
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
