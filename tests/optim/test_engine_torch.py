@@ -199,3 +199,17 @@ def test_a_compiled_training_step_gives_the_same_numbers():
             train(torch.full((3,), float(k)))
         results.append(snapshot(optimizer))
     assert same(*results)
+
+
+def test_what_a_closure_returns_is_the_callers_business():
+    """Only a rule that reads the loss looks at it; closures that return nothing or something else work as in torch."""
+    for returned in (None, {"loss": torch.ones(())}, "done"):
+        [p] = start([(3,)])
+        optimizer = make("adamw", [p])
+
+        def closure(p=p, returned=returned):
+            p.grad = torch.ones(3, dtype=p.dtype)
+            return returned
+
+        assert optimizer.step(closure) is returned
+        assert optimizer.state[p]["step"] == 1

@@ -172,7 +172,8 @@ class Optimizer(torch.optim.Optimizer):
                 was not given; nothing was changed then.
             RuntimeError: inside `averaged`.
         """
-        self._check_given(closure, loss)
+        needs = self.needs
+        self._check_given(needs, closure, loss)
         value, usable = (None, True) if closure is None else self._evaluate(closure)
         if not usable:
             self._skip()
@@ -181,7 +182,7 @@ class Optimizer(torch.optim.Optimizer):
         jobs = [self._job(p, g, index) for p, g, index in stepping]
         kept = {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}
         given = value if loss is None else loss
-        work = Round(jobs, kept, math.nan if given is None else float(given))
+        work = Round(jobs, kept, float(given) if "loss" in needs and given is not None else math.nan)
         if not work.settle():
             self._skip()
         else:
@@ -217,15 +218,15 @@ class Optimizer(torch.optim.Optimizer):
                 closure()
         return value, finite
 
-    def _check_given(self, closure: object, loss: object) -> None:
+    def _check_given(self, needs: frozenset[Need], closure: object, loss: object) -> None:
         name = self._builder.name
         if self._away:
             raise RuntimeError(
                 f"{name}: step() inside averaged(), where the parameters are at their average; leave the block first"
             )
-        if "closure" in self.needs and closure is None:
+        if "closure" in needs and closure is None:
             raise ValueError(f"{name}: this rule evaluates the model again: call step(closure)")
-        if "loss" in self.needs and closure is None and loss is None:
+        if "loss" in needs and closure is None and loss is None:
             raise ValueError(f"{name}: this rule reads the loss: call step(loss=loss.item()) or step(closure)")
 
     @contextmanager
