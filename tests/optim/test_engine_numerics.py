@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from danlu import optim
 from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, start
 
 
@@ -44,3 +45,28 @@ def test_the_second_moment_never_holds_denormals():
         assert ((x == 0) | (x >= tiny)).all()
     assert (v == 0).all()
     assert w[-1] == 0.5
+
+
+def test_a_skipped_first_step_leaves_no_state_behind():
+    p = torch.nn.Parameter(torch.ones(3))
+    optimizer = optim.create("adamw", [p], grad=optim.grad.ClipNorm(1.0), compile=False)
+    p.grad = torch.full((3,), float("nan"))
+    with pytest.warns(UserWarning, match="not finite"):
+        optimizer.step()
+    assert optimizer.skipped == 1
+    assert optimizer.state_dict()["state"] == {}
+    p.grad = torch.ones(3)
+    optimizer.step()
+    assert optimizer.state[p]["step"] == 1
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_backward_pass_through_a_parameter_that_has_stepped_is_refused(compiled):
+    """Kernels write past autograd; without the version counter the gradient would be of the new value, in silence."""
+    p = torch.nn.Parameter(torch.ones(3))
+    optimizer = optim.create("sgd", [p], lr=0.1, momentum=0.9, compile=compiled)
+    loss = (p * p).sum()
+    p.grad = torch.ones(3)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -179,11 +179,14 @@ class Optimizer(torch.optim.Optimizer):
             self._skip()
             return value
         stepping = list(self._stepping())  # every refusal happens here, before any state exists
+        new = [p for p, _, _ in stepping if p not in self.state]
         jobs = [self._job(p, g, index) for p, g, index in stepping]
         kept = {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}
         given = value if loss is None else loss
         work = Round(jobs, kept, float(given) if "loss" in needs and given is not None else math.nan)
         if not work.settle():
+            for p in new:  # measures read the state, so it had to be there; a step that was not taken leaves none behind
+                del self.state[p]
             self._skip()
         else:
             ready = [(self._lane(job), job, numbers) for job, numbers in work.numbered()]
