@@ -8,6 +8,7 @@ from danlu import optim
 from tests.golden.cases import Case
 from tests.golden.cases_acceleration import CASES
 from tests.golden.replay import descend, gap, tracks
+from tests.optim.oracle_laws import check_defaults, check_options_move
 from tests.papers import acceleration, ranger
 from tests.papers.problem import PEAK, problem
 
@@ -79,20 +80,12 @@ def test_preset_meets_its_oracle(name, options):
 
 @pytest.mark.parametrize("name", sorted(OPTION_SETS))
 def test_defaults_are_the_papers_and_every_option_is_walked(name):
-    preset = optim.preset(name)
-    assert {key for options in OPTION_SETS[name] for key in options} == preset.options.keys()
-    p0, grads, lrs = problem(seed=3)
-    ours = {key: default for key, (_, default) in preset.options.items()}
-    assert gap(walk(name, p0, grads, lrs, **ours), walk(name, p0, grads, lrs)) == 0.0
+    check_defaults(walk, name, OPTION_SETS[name])
 
 
 @pytest.mark.parametrize(("name", "options"), [s for s in SETS if s[1]])
 def test_every_option_moves_its_oracle(name, options):
-    p0, grads, lrs = problem(seed=2)
-    with_all = walk(name, p0, grads, lrs, **options)
-    for knob in options:
-        rest = {key: value for key, value in options.items() if key != knob}
-        assert gap(walk(name, p0, grads, lrs, **rest), with_all) >= 1e3 * EXACT, knob
+    check_options_move(walk, name, options, least=1e3 * EXACT)
 
 
 @pytest.mark.parametrize("name", sorted(OPTION_SETS))

@@ -10,6 +10,7 @@ import torch
 from danlu import optim
 from tests.golden.cases import CASES
 from tests.golden.replay import descend, gap, load, tracks
+from tests.optim.oracle_laws import check_options_move
 from tests.papers import PAPERS, clip, decay
 from tests.papers.option_sets import OPTION_SETS
 from tests.papers.problem import PEAK, problem
@@ -136,11 +137,7 @@ def test_oracle_meets_torch(name, options):
 
 @pytest.mark.parametrize(("name", "options"), [s for s in SETS if s[1]], ids=fields)
 def test_every_option_moves_its_oracle(name, options):
-    p0, grads, lrs = problem(seed=2)
-    with_all = walk(name, p0, grads, lrs, **options)
-    for knob in options:
-        rest = {key: value for key, value in options.items() if key != knob}
-        assert gap(walk(name, p0, grads, lrs, **rest), with_all) >= 1e3 * EXACT, knob
+    check_options_move(walk, name, options, least=1e3 * EXACT)
 
 
 @pytest.mark.parametrize("name", sorted(PAPERS))
