@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench compat format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -28,6 +28,10 @@ check: $(READY) ## lint, format, types, tests
 
 bench: $(READY) ## step time of every preset against torch.optim and the memory floor
 	$(BIN)/python benchmarks/step.py
+
+compat: $(READY) ## every optimizer in the loops of Lightning, Accelerate and Hugging Face (installs them)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compat]'
+	$(BIN)/python -m pytest -q tests/compat
 
 format: $(READY) ## rewrite in the house's format
 	$(BIN)/ruff check --fix .
