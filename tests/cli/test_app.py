@@ -101,7 +101,7 @@ def test_a_picture_is_written(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-LENGTHS = "200 or '200st' (updates), '10ep' (epochs), '5%' (of the whole run)"
+LENGTHS = "200 or '200st' (updates), '10ep' (epochs), '5%' (of the whole run), '1e6samples', '2h', '30min' or '90s'"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ durations = st.one_of(
     st.builds(Duration, st.integers(0, 10**12)),
     st.builds(Duration, st.floats(0, 1e9), st.just("ep")),
     st.builds(Duration, st.floats(0, 100), st.just("%")),
+    st.builds(Duration, st.floats(0, 1e9), st.sampled_from(["samples", "s", "min", "h"])),
 )
 
 
@@ -27,6 +28,10 @@ durations = st.one_of(
         ("5%", 5, "%"),
         ("2.5 %", 2.5, "%"),
         (0, 0, "st"),
+        ("1e6samples", 1e6, "samples"),
+        ("90s", 90, "s"),
+        ("30min", 30, "min"),
+        ("1.5 h", 1.5, "h"),
     ],
 )
 def test_parse(value, amount, unit):
@@ -49,6 +54,28 @@ def test_text():
 )
 def test_steps_round_to_the_nearest(value, steps):
     assert Duration.parse(value).steps(100, 10) == steps
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "size"),
+    [
+        ("7", "st", 7),
+        ("2ep", "ep", 2),
+        ("5%", "%", 5),
+        ("9samples", "samples", 9),
+        ("90s", "s", 90),
+        ("2min", "s", 120),
+        ("2h", "s", 7200),
+    ],
+)
+def test_kind_and_size(value, kind, size):
+    assert (Duration.parse(value).kind, Duration.parse(value).size) == (kind, size)
+
+
+@pytest.mark.parametrize("value", ["10samples", "90s", "30min", "2h"])
+def test_samples_and_times_are_no_number_of_updates(value):
+    with pytest.raises(ValueError, match=f"^duration '{value}' is no number of updates; write '200st', '10ep' or '5%'$"):
+        Duration.parse(value).steps(100, 10)
 
 
 def test_only_what_the_unit_needs_must_be_known():
@@ -84,7 +111,7 @@ def test_malformed(value):
         (lambda: Duration.parse("1e999ep"), r"^duration: amount must be in \[0, inf\), got inf$"),
         (lambda: Duration.parse("2.5st"), r"^duration '2\.5st' is not a whole number of updates; write '2st'$"),
         (lambda: Duration.parse("150%"), r"^duration '150%' is longer than the run; write at most '100%'"),
-        (lambda: Duration(3, "epochs"), r"^duration: unit must be one of st, ep, %, got 'epochs'$"),
+        (lambda: Duration(3, "epochs"), r"^duration: unit must be one of st, ep, %, samples, s, min, h, got 'epochs'$"),
     ],
 )
 def test_refused(make, message):

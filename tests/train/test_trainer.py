@@ -358,7 +358,7 @@ def test_a_length_in_per_cent_of_itself_is_refused():
 
 
 def test_data_without_length_or_batches_is_refused():
-    with pytest.raises(TypeError, match="train has no length, which an epoch needs; give a list or a loader"):
+    with pytest.raises(TypeError, match="train has no length and can be read only once, not in every epoch; give a list"):
         trainer().fit(iter(batches(2)))
     with pytest.raises(ValueError, match="train has no batch"):
         trainer().fit([])

@@ -47,10 +47,10 @@ class LiveLine(Observer):
             self._live.update(Text(self._line(clock, report), no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def _line(self, clock: Clock, report: Report) -> str:
-        left = clock.seconds / clock.done * (clock.total - clock.done)
+        left = clock.seconds * (1 - clock.progress) / max(clock.progress, 1e-9)
         parts = [
             f"epoch {clock.epoch:.1f}",
-            f"update {clock.done}/{clock.total}",
+            f"update {clock.done}" + ("" if clock.total is None else f"/{clock.total}"),
             f"loss {report.loss:.3f}",
             f"lr {report.lr[0]:.1e}",
             f"|g| {report.grad_norm:.2g}",

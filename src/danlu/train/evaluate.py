@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
 from danlu.loss import as_loss_sum
 from danlu.train.batch import device_of, to_device
+from danlu.train.metrics import Metric
 from danlu.train.tally import Tally
 
-__all__ = ["evaluate"]
+__all__ = ["Predict", "evaluate", "predict_pair"]
+
+Predict: TypeAlias = Callable[[nn.Module, Any], tuple[Any, ...]]
+"""``predict(model, batch)`` returns what metrics are told of a batch, usually (prediction, target)."""
+
+
+def predict_pair(model: nn.Module, batch: Any) -> tuple[Any, ...]:
+    """Return (model(x), y) of a batch (x, y).
+
+    Raises:
+        TypeError: for a batch of another form.
+    """
+    if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
+        raise TypeError("metrics: a batch is no pair (x, y); pass predict=, a function (model, batch) -> (prediction, target)")
+    return model(batch[0]), batch[1]
 
 
 def evaluate(
-    model: nn.Module, loss: Callable[[nn.Module, Any], Any], batches: Iterable[Any], prefix: str = "valid"
+    model: nn.Module,
+    loss: Callable[[nn.Module, Any], Any],
+    batches: Iterable[Any],
+    prefix: str = "valid",
+    *,
+    metrics: Mapping[str, Metric] | None = None,
+    predict: Predict = predict_pair,
 ) -> dict[str, float]:
     """(Σ totals)/(Σ counts) over all batches, in eval mode and without gradients; exact for ragged batches.
 
@@ -27,13 +48,19 @@ def evaluate(
         loss: ``loss(model, batch)``, as in training; a bare mean is refused, since batches may differ in size.
         batches: the data; moved to the model's device.
         prefix: of the names.
+        metrics: name → metric, such as `danlu.train.Accuracy` or one of torchmetrics; they are reset first. They cost a
+            second forward pass: what is a sum and a count is had for nothing as a measure of the loss.
+        predict: what the metrics are told of a batch.
 
     Returns:
-        ``{"valid/loss": …}`` and one entry per measure; nan where nothing was counted.
+        ``{"valid/loss": …}``, one entry per measure and one per metric; nan where nothing was counted.
 
     Raises:
-        ValueError: when there is no batch.
+        ValueError: when there is no batch, or a metric has the name of a measure, or is no single number.
     """
+    told = dict(metrics or {})
+    for metric in told.values():
+        metric.reset()
     modes = [(module, module.training) for module in model.modules()]
     device = device_of(model)
     tally, empty = Tally(), True
@@ -41,7 +68,12 @@ def evaluate(
     try:
         with torch.no_grad():
             for batch in batches:
-                part = as_loss_sum(loss(model, to_device(batch, device))).detach()
+                there = to_device(batch, device)
+                part = as_loss_sum(loss(model, there)).detach()
+                if told:
+                    seen = predict(model, there)
+                    for metric in told.values():
+                        metric.update(*seen)
                 tally.add(part.total, part.count, part.measures)
                 empty = False
     finally:
@@ -49,4 +81,16 @@ def evaluate(
             module.training = training
     if empty:
         raise ValueError(f"evaluate: the {prefix} data gave no batch; a generator can be read only once, give a list")
-    return tally.means(prefix)
+    found = tally.means(prefix)
+    for name, metric in told.items():
+        if f"{prefix}/{name}" in found:
+            raise ValueError(f"evaluate: the loss has a measure {name!r} already; give the metric another name")
+        found[f"{prefix}/{name}"] = _number(name, metric.compute())
+    return found
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"evaluate: metric {name!r} is no single number but {type(value).__name__}; reduce it") from None

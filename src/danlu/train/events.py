@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from danlu.train.clock import Clock
 from danlu.train.report import Report
 
-__all__ = ["Clock", "Observer", "Result", "Row"]
+__all__ = ["Observer", "Result", "Row"]
 
 Row = dict[str, float]
 """Numbers by name: "step", "epoch", "seconds", "lr" (of the first group), "skipped", "train/loss", "valid/loss", …"""
-
-
-@final
-@dataclass(frozen=True)
-class Clock:
-    """Where a run is.
-
-    Args:
-        total: windows that the run will take, each one update or a skipped one.
-        steps_per_epoch: windows of an epoch.
-        done: windows taken.
-        step: updates applied, the number of the next one; schedules go by it.
-        seconds: since the start.
-    """
-
-    total: int
-    steps_per_epoch: int
-    done: int = 0
-    step: int = 0
-    seconds: float = 0.0
-
-    @property
-    def epoch(self) -> float:
-        """Epochs gone by, with fractions."""
-        return self.done / self.steps_per_epoch
-
-    @property
-    def skipped(self) -> int:
-        """Windows that led to no update."""
-        return self.done - self.step
-
-    def after(self, report: Report, seconds: float) -> Clock:
-        """Return the clock after one more window."""
-        return replace(self, done=self.done + 1, step=self.step + (not report.skipped), seconds=seconds)
 
 
 @final
@@ -63,6 +30,7 @@ class Result:
         interrupted: whether Ctrl-C ended it early.
         path: the run's folder, or None.
         error: what ended it, in one line, when something did that the run also raises; else empty.
+        stopped: why a callback ended it before its length, such as early stopping; else empty.
     """
 
     history: list[Row]
@@ -74,23 +42,27 @@ class Result:
     interrupted: bool
     path: Path | None
     error: str = ""
+    stopped: str = ""
 
 
 class Observer:
     """Watches a run. Derive from it and write what you need: each method here does nothing.
 
-    Observers see, they don't touch: whoever wants to change the run writes the loop around `Update`. What an
-    observer raises ends the run.
+    Observers see, they don't touch: whoever wants to take part derives from `Callback`, or owns the loop with
+    `Trainer.steps`. What an observer raises ends the run.
     """
 
     def start(self, clock: Clock) -> None:
-        """Before the first update."""
+        """Before the first update; ``clock.done`` is above 0 when the run is resumed."""
 
     def update(self, clock: Clock, report: Report) -> None:
         """After every window, skipped ones too; the clock has counted it."""
 
     def evaluated(self, clock: Clock, row: Row) -> None:
         """After an evaluation; the row has the means over the training items since the last one, too."""
+
+    def settled(self, clock: Clock) -> None:
+        """After all that belongs to a window, evaluations too: where `Trainer.state_dict` is that of the next window."""
 
     def end(self, clock: Clock, result: Result) -> None:
         """After the last update; also when the run was interrupted or failed."""

@@ -9,7 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO, final
 
-from danlu.train.events import Clock, Observer, Result, Row
+from danlu.schedule import Duration
+from danlu.train.clock import Clock
+from danlu.train.events import Observer, Result, Row
 from danlu.train.report import Report
 
 __all__ = ["JsonLines", "PlainLog"]
@@ -20,22 +22,25 @@ class PlainLog(Observer):
     """Prints a plain line per evaluation, per skipped update, and per `every` updates.
 
     Args:
-        every: updates from one line to the next; None for none in between.
+        every: from one line to the next, such as 100, ``"1ep"`` or ``"30s"``; None for none in between.
         stream: where to; None is stderr.
     """
 
-    def __init__(self, every: int | None = None, stream: TextIO | None = None) -> None:
-        self.every, self.stream = every, stream
+    def __init__(self, every: int | str | Duration | None = None, stream: TextIO | None = None) -> None:
+        self.every, self.stream = None if every is None else Duration.parse(every), stream
 
     def start(self, clock: Clock) -> None:
         """Print how long the run will be."""
-        self._print(f"training: {clock.total} updates, {clock.steps_per_epoch} an epoch")
+        length = f"{clock.total} updates" if clock.until is None else str(clock.until)
+        each = "" if clock.until is None else " updates"
+        epoch = "" if clock.steps_per_epoch is None else f", {clock.steps_per_epoch}{each} an epoch"
+        self._print(f"training: {length}{epoch}{f', from update {clock.done} on' if clock.done else ''}")
 
     def update(self, clock: Clock, report: Report) -> None:
         """Print what was skipped, and every so many updates the numbers of one."""
         if report.skipped:
             self._print(f"{_where(clock)}  skipped: {report.reason}")
-        elif self.every and clock.done % self.every == 0:
+        elif self.every and clock.due(self.every):
             numbers = {"loss": report.loss, "grad_norm": report.grad_norm, "lr": report.lr[0]}
             self._print(f"{_where(clock)}  {_numbers(numbers)}")
 
@@ -45,9 +50,10 @@ class PlainLog(Observer):
 
     def end(self, clock: Clock, result: Result) -> None:
         """Print how the run ended, and where its files are."""
-        how = "failed" if result.error else "interrupted" if result.interrupted else "finished"
+        how = "failed" if result.error else "interrupted" if result.interrupted else "stopped" if result.stopped else "finished"
         saved = f"; weights in {result.path}" if result.path and not result.error else ""
-        self._print(f"{how} after {result.steps} updates, {result.seconds:.1f} s{saved}")
+        why = f": {result.stopped}" if how == "stopped" else ""
+        self._print(f"{how} after {result.steps} updates, {result.seconds:.1f} s{saved}{why}")
 
     def _print(self, line: str) -> None:
         stream = self.stream or sys.stderr  # looked up late: it may have been redirected since
@@ -56,6 +62,8 @@ class PlainLog(Observer):
 
 
 def _where(clock: Clock) -> str:
+    if clock.total is None:
+        return f"update {clock.done}  {clock.progress:.0%}  epoch {clock.epoch:.4g}"
     return f"update {clock.done:>{len(str(clock.total))}}/{clock.total}  epoch {clock.epoch:.4g}"
 
 
@@ -71,11 +79,11 @@ class JsonLines(Observer):
 
     Args:
         path: the file; lines are appended.
-        every: updates from one "update" line to the next; None for none. Skipped updates are always written.
+        every: from one "update" line to the next, as in `PlainLog`; None for none. Skipped updates are always written.
     """
 
-    def __init__(self, path: str | PathLike[str], every: int | None = None) -> None:
-        self.path, self.every = Path(path), every
+    def __init__(self, path: str | PathLike[str], every: int | str | Duration | None = None) -> None:
+        self.path, self.every = Path(path), None if every is None else Duration.parse(every)
 
     def start(self, clock: Clock) -> None:
         """Open the file."""
@@ -84,7 +92,7 @@ class JsonLines(Observer):
 
     def update(self, clock: Clock, report: Report) -> None:
         """Write one update's numbers."""
-        if report.skipped or (self.every and clock.done % self.every == 0):
+        if report.skipped or (self.every and clock.due(self.every)):
             numbers = {"loss": report.loss, "count": report.count, "grad_norm": report.grad_norm, "lr": report.lr}
             why = {"skipped": report.reason} if report.skipped else {}
             self._write("update", step=clock.step, epoch=clock.epoch, **numbers, clipped=report.clipped, **why)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, final
@@ -14,7 +16,8 @@ from safetensors.torch import save_model
 from torch import nn
 
 from danlu.train.averaged import at_average, has_average
-from danlu.train.events import Clock, Observer, Result
+from danlu.train.clock import Clock
+from danlu.train.events import Observer, Result
 
 __all__ = ["RunDirectory", "RunRecord"]
 
@@ -90,10 +93,18 @@ class RunRecord(Observer):
         directory: the run's folder.
         model: whose weights are written, unless the run failed.
         optimizer: if it keeps an average, model.safetensors has the averaged weights, raw.safetensors those that were trained.
+        shipped: a block inside which the model is at the weights to write; None for the optimizer's average.
     """
 
-    def __init__(self, directory: RunDirectory, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        shipped: Callable[[], AbstractContextManager[None]] | None = None,
+    ) -> None:
         self.directory, self.model, self.optimizer = directory, model, optimizer
+        self.shipped = shipped or partial(at_average, optimizer)
 
     def start(self, clock: Clock) -> None:
         """Say that the run is under way."""
@@ -102,7 +113,7 @@ class RunRecord(Observer):
     def end(self, clock: Clock, result: Result) -> None:
         """Write the weights, then how the run ended."""
         if not result.error:
-            with at_average(self.optimizer):
+            with self.shipped():
                 self.directory.write_model(self.model)
             if has_average(self.optimizer):
                 self.directory.write_model(self.model, RunDirectory.RAW)

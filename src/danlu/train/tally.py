@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 from danlu.loss import Count
@@ -38,3 +38,11 @@ class Tally:
     def means(self, prefix: str) -> dict[str, float]:
         """Return sum/count under ``prefix/name``, the loss first; nan where nothing was counted."""
         return {f"{prefix}/{name}": total / count if count else math.nan for name, (total, count) in self._sums.items()}
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """Return name → [sum, count]."""
+        return {name: list(pair) for name, pair in self._sums.items()}
+
+    def load_state_dict(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Take them back."""
+        self._sums = {name: (float(total), float(count)) for name, (total, count) in state.items()}

@@ -1,32 +1,31 @@
-"""The loop: epochs, schedules, evaluations, records, and an end that is always clean."""
+"""What a run is made of; how it goes is in `danlu.train.loop`."""
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from os import PathLike
-from typing import Any, Literal, final
+from typing import Any, Literal, cast, final
 
 import torch
 from torch import nn
 
-from danlu.keyed import seed_all
 from danlu.loss import LossSum, as_loss_sum
 from danlu.ranges import Positive, check, hints
-from danlu.schedule import Duration, Schedule, Scheduled
-from danlu.train.averaged import at_average
-from danlu.train.evaluate import evaluate
-from danlu.train.events import Clock, Observer, Result, Row
-from danlu.train.interrupt import Interrupt
-from danlu.train.log import JsonLines, PlainLog
-from danlu.train.report import Report
-from danlu.train.run_directory import RunDirectory, RunRecord
-from danlu.train.tally import Tally
+from danlu.schedule import Duration
+from danlu.train.averaged import at_average, has_average
+from danlu.train.callback import Callback, Stateful, ordered, taking
+from danlu.train.evaluate import Predict, predict_pair
+from danlu.train.events import Observer, Result
+from danlu.train.loop import Loop
+from danlu.train.metrics import Metric
+from danlu.train.plan import described
+from danlu.train.rates import ScheduleLike
+from danlu.train.run_directory import RunDirectory
+from danlu.train.step import Step
 from danlu.train.update import Update
-from danlu.train.window import Accumulate, epoch_of, epochs
+from danlu.train.window import Accumulate
 
 __all__ = ["Trainer"]
 
@@ -37,30 +36,42 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 class Trainer:
     """Trains a model with exact updates (see `Update`) for a given length.
 
-    A length is a number of windows, ``200`` or ``"200st"``, or of epochs, ``"10ep"``; a window is `accumulate` batches
-    and makes one update. A skipped update uses up its window but does not advance the schedules. Before update k
-    torch's random generators are seeded with (seed, "step", k) and before epoch e with (seed, "epoch", e), so that
-    dropout and a DataLoader's shuffling are functions of the seed. Ctrl-C once ends the run after the update under
-    way, with weights and status written; twice, at once.
+    A length is ``200`` or ``"200st"`` windows, ``"10ep"``, ``"1e6samples"`` or ``"2h"``, for intervals also ``"5%"``; a
+    window is `accumulate` batches and makes one update. A skipped update uses up its window but does not advance the
+    schedules. Before update k torch's random generators are seeded with (seed, "step", k) and before epoch e with
+    (seed, "epoch", e), so that dropout and a DataLoader's shuffling are functions of the seed. Ctrl-C once ends the
+    run after the update under way, with weights and status written; twice, at once.
 
     Args:
         model: on its device, which the batches follow.
         loss: ``loss(model, batch)`` returns a `LossSum` or (sum, count). A bare mean is refused, since the means of
             an epoch and of the validation data could not be exact.
-        optimizer: any `torch.optim.Optimizer`; evaluation, and the weights in `out`, are at its average if it keeps one.
-        until: the length of the run.
-        schedule: of the learning rate, or one per hyper-parameter by name; see `Scheduled`. None keeps them.
+        optimizer: any `torch.optim.Optimizer`, or a function that makes one of the model, which a callback that
+            changes the model needs; evaluation, and the weights in `out`, are at its average if it keeps one.
+        until: the length of the run. Samples are known only afterwards: the run ends with the window that reaches them.
+        schedule: of the learning rate, or one per hyper-parameter by name; see `Scheduled`. With `until` in samples or
+            time it goes by the share of the run that is over, its warm-up in per cent. Or a torch scheduler of the
+            optimizer, stepped once per update that is applied (`ReduceLROnPlateau`: per evaluation). None keeps them.
         accumulate: batches per update.
         clip: the largest global norm of the gradient, or None.
         nonfinite: "raise" or "skip".
         evaluate_every: from one evaluation to the next, such as ``200``, ``"1ep"`` or ``"10%"``; one more at the end.
+        metrics: by name, for evaluations; see `evaluate`.
+        predict: what the metrics are told, ``predict(model, batch)``; by default (model(x), y) of a batch (x, y).
+        evaluate_raw: also evaluate the weights that are trained, as "raw/…", where averaged ones are judged.
+        callbacks: who takes part; see `Callback`, and `plan` for their order.
         seed: for all that is random.
         out: the run's folder, or None; see `RunDirectory`.
         observers: who watches; None is a `PlainLog`. With `out`, the files are written in any case.
         log_every: from one logged update to the next, in `PlainLog` and metrics.jsonl; None for evaluations only.
 
+    Attributes:
+        result: of the latest run, once it has ended.
+
     Raises:
-        ValueError: on a value out of its range, a length that is none or not understood.
+        ValueError: on a value out of its range, a length that is none or not understood, callbacks that exclude each
+            other, `evaluate_raw` without an average.
+        TypeError: for a callback that is none, or that changes the model when the optimizer is made already.
         FileExistsError: when `out` holds another run.
     """
 
@@ -68,117 +79,168 @@ class Trainer:
         self,
         model: nn.Module,
         loss: Callable[[nn.Module, Any], Any],
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer],
         *,
         until: int | str | Duration = "20ep",
-        schedule: Schedule | Mapping[str, Schedule] | None = None,
+        schedule: ScheduleLike | None = None,
         accumulate: Accumulate = 1,
         clip: Positive | None = None,
         nonfinite: Literal["raise", "skip"] = "raise",
         evaluate_every: int | str | Duration = "1ep",
+        metrics: Mapping[str, Metric] | None = None,
+        predict: Predict = predict_pair,
+        evaluate_raw: bool = False,
+        callbacks: Sequence[Callback] = (),
         seed: int = 0,
         out: str | PathLike[str] | None = None,
         observers: Sequence[Observer] | None = None,
         log_every: int | str | Duration | None = None,
     ) -> None:
-        check("Trainer", hints(Trainer.__init__), {"accumulate": accumulate, "seed": seed})
-        self.model, self.loss, self.optimizer, self.schedule = model, _counted(loss), optimizer, schedule
-        self.update = Update(model, self.loss, optimizer, clip=clip, nonfinite=nonfinite)
+        values = {"accumulate": accumulate, "seed": seed, "evaluate_raw": evaluate_raw}
+        check("Trainer", hints(Trainer.__init__), values)
         self.until = _length("until", until)
         self.evaluate_every = _length("evaluate_every", evaluate_every)
         self.log_every = None if log_every is None else _length("log_every", log_every)
-        self.accumulate, self.seed, self.observers = accumulate, seed, observers
+        self.callbacks = ordered(callbacks)
+        self.model, self.optimizer = _made(model, optimizer, self.callbacks)
+        self.loss, self.schedule, self.accumulate, self.seed, self.observers = (
+            _counted(loss),
+            schedule,
+            accumulate,
+            seed,
+            observers,
+        )
+        self.metrics, self.predict, self.evaluate_raw = dict(metrics or {}), predict, evaluate_raw
+        averaging = has_average(self.optimizer) or taking(self.callbacks, "eval_weights")
+        if evaluate_raw and not averaging:
+            raise ValueError("Trainer: evaluate_raw=True, but nothing keeps an average; leave it out, or choose an average")
+        trained = self.loss
+        for each in taking(self.callbacks, "loss"):
+            trained = _counted(each.loss(trained))
+        self.update = Update(self.model, trained, self.optimizer, clip=clip, nonfinite=nonfinite)
+        for each in self.callbacks:
+            each.attach(self.model, self.optimizer)
+        self.result: Result | None = None
+        self.loop: Loop | None = None
+        self._loaded: Mapping[str, Any] | None = None
         self.directory = None if out is None else RunDirectory(out)
-        if accumulate > 1 and any(isinstance(module, _BATCH_NORMS) for module in model.modules()):
+        if accumulate > 1 and any(isinstance(module, _BATCH_NORMS) for module in self.model.modules()):
             what = f"accumulate={accumulate} with BatchNorm: its statistics are those of each batch, not of the window"
             warnings.warn(f"{what}; all else is exact", stacklevel=2)
 
     def fit(self, train: Any, valid: Any = None) -> Result:
-        """Train, evaluating on the way.
+        """Train, evaluating on the way; from the beginning, or from the state that was loaded last.
 
         Args:
-            train: batches, with a length: a list, a `torch.utils.data.DataLoader`, or anything with ``epoch(e)``
-                that gives epoch e's, such as `TensorLoader`.
+            train: batches: a list, a `torch.utils.data.DataLoader`, or anything with ``epoch(e)`` that gives epoch e's,
+                such as `TensorLoader`. Without a length, what is due per epoch comes when the next one has begun.
             valid: the same, for evaluation; its epoch is always 0. None: the rows have the training numbers only.
 
         Returns:
             What the run came to. What ends a run early is raised: `NonFiniteError` (weights and optimizer state are
-            those before that update), TypeError for a `train` without length or a bare mean, ValueError for no batch.
+            those before that update), TypeError for a bare mean, ValueError for no batch.
         """
-        clock = self._clock(train)
-        every = _windows_of(self.evaluate_every, clock)
-        scheduled = Scheduled(self.optimizer, self.schedule or {}, clock.total, clock.steps_per_epoch)
-        watching = self._watching(clock)
-        history: list[Row] = []
-        started, tally, error = time.perf_counter(), Tally(), ""
-        if not self.model.training:  # not train() in any case: a part may be kept in eval mode on purpose
-            self.model.train()
-        for each in watching:
-            each.start(clock)
-        with Interrupt() as interrupt:
-            try:
-                for window in islice(epochs(train, self.accumulate, self.seed), clock.total):
-                    seed_all(self.seed, "step", clock.step)
-                    scheduled.set(clock.step)
-                    report = self.update(window)
-                    clock = clock.after(report, time.perf_counter() - started)
-                    if not report.skipped:
-                        tally.add(report.loss * report.count, report.count, report.measures)
-                    for each in watching:
-                        each.update(clock, report)
-                    if clock.done % every == 0 or clock.done == clock.total:
-                        row = self._row(clock, report, tally, valid)
-                        history.append(row)
-                        tally = Tally()
-                        for each in watching:
-                            each.evaluated(clock, row)
-                    if interrupt.requested:
-                        break
-            except BaseException as problem:
-                error = f"{type(problem).__name__}: {problem}"
-                raise
-            finally:
-                result = Result(
-                    history=history,
-                    final=history[-1] if history else {},
-                    best=_best(history, "train/loss" if valid is None else "valid/loss"),
-                    steps=clock.step,
-                    skipped=clock.skipped,
-                    seconds=time.perf_counter() - started,
-                    interrupted=interrupt.requested and clock.done < clock.total,
-                    path=None if self.directory is None else self.directory.path,
-                    error=error,
-                )
-                for each in watching:
-                    each.end(clock, result)
-        return result
+        with closing(Loop(self, train, valid).run()) as steps:
+            for step in steps:
+                step.update()
+        return cast("Result", self.result)
 
-    def _clock(self, train: Any) -> Clock:
-        try:
-            batches = len(train)
-        except TypeError:
-            raise TypeError("Trainer: train has no length, which an epoch needs; give a list or a loader") from None
-        if batches == 0:
-            raise ValueError("Trainer: train has no batch")
-        steps_per_epoch = math.ceil(batches / self.accumulate)
-        return Clock(total=max(1, self.until.steps(None, steps_per_epoch)), steps_per_epoch=steps_per_epoch)
+    def steps(self, train: Any, valid: Any = None) -> Iterator[Step]:
+        """Yield the steps of `fit`, whose body is then yours: ``for step in trainer.steps(train): step.update()``.
 
-    def _watching(self, clock: Clock) -> list[Observer]:
-        """Files first: when somebody is told that the run has ended, they are there."""
-        every = None if self.log_every is None else _windows_of(self.log_every, clock)
-        files: list[Observer] = []
-        if self.directory is not None:
-            directory = RunDirectory(self.directory.path)  # again: a second fit would be a second run in one folder
-            files = [JsonLines(directory.metrics, every), RunRecord(directory, self.model, self.optimizer)]
-        return [*files, *([PlainLog(every)] if self.observers is None else self.observers)]
+        Schedule, seeds and `batch` callbacks come before the body, all else after it. A body that makes the update in a
+        way of its own sets ``step.report``. Leaving the loop ends the run; `result` has what it came to.
 
-    def _row(self, clock: Clock, report: Report, tally: Tally, valid: Any) -> Row:
-        """The numbers now; the training means are over the items since the last row, each as it was trained on."""
-        where: Row = {"step": clock.step, "epoch": clock.epoch, "seconds": clock.seconds, "lr": report.lr[0]}
-        where["skipped"] = clock.skipped
-        with at_average(self.optimizer):
-            found = {} if valid is None else evaluate(self.model, self.loss, epoch_of(valid, 0))
-        return {**where, **tally.means("train"), **found}
+        Args:
+            train: as in `fit`.
+            valid: as in `fit`.
+
+        Returns:
+            Steps, each to be updated before the next one is asked for.
+        """
+        return Loop(self, train, valid).run()
+
+    @contextmanager
+    def eval_weights(self) -> Iterator[None]:
+        """Put the parameters, inside the block, where they are judged and shipped: at the optimizer's or a callback's average.
+
+        Yields:
+            Nothing.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(at_average(self.optimizer))
+            for each in taking(self.callbacks, "eval_weights"):
+                stack.enter_context(each.eval_weights())
+            yield
+
+    def plan(self) -> str:
+        """Return what is going to happen, in words: lengths, and who takes part where, in order."""
+        lengths = {"until": self.until, "evaluate_every": self.evaluate_every, "log_every": self.log_every}
+        return described(lengths, self.callbacks)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a run needs to go on, beside the weights and the optimizer's state, which are saved with their own.
+
+        Complete where `Observer.settled` is called: to load it, with weights and optimizer of that moment, is never to
+        have stopped, bit for bit. Nested dictionaries and lists of tensors, numbers, text and None.
+
+        Raises:
+            RuntimeError: before the first run.
+        """
+        if self.loop is None:
+            raise RuntimeError("Trainer: there is no run to save; call fit first")
+        return {
+            "seed": self.seed,
+            "accumulate": self.accumulate,
+            "callbacks": {each.name: each.state_dict() for each in self.callbacks},
+            "parts": {name: part.state_dict() for name, part in self._stateful().items()},
+            **self.loop.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next run go on from a `state_dict`; load weights and optimizer as well. The lengths are this trainer's.
+
+        Raises:
+            ValueError: when the state is of a run with another seed, `accumulate` or callbacks; nothing is changed.
+        """
+        own = {"seed": self.seed, "accumulate": self.accumulate}
+        for name, value in own.items():
+            if state[name] != value:
+                raise ValueError(f"Trainer: the state is of a run with {name}={state[name]}, not {value}; give the same {name}")
+        for kind, have in (("callbacks", {each.name: each for each in self.callbacks}), ("parts", self._stateful())):
+            if have.keys() != state[kind].keys():
+                theirs, ours = ", ".join(sorted(state[kind])) or "none", ", ".join(sorted(have)) or "none"
+                raise ValueError(f"Trainer: the state has the {kind} {theirs}; this trainer has {ours}; give the same ones")
+        for each in self.callbacks:
+            each.load_state_dict(state["callbacks"][each.name])
+        for name, part in self._stateful().items():
+            part.load_state_dict(state["parts"][name])
+        self._loaded = state
+
+    def loaded(self) -> Mapping[str, Any] | None:
+        """Return the state to go on from, once."""
+        state, self._loaded = self._loaded, None
+        return state
+
+    def _stateful(self) -> dict[str, Stateful]:
+        parts = {"update": self.update, "schedule": self.schedule}
+        return {name: part for name, part in parts.items() if isinstance(part, Stateful)}
+
+
+def _made(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer],
+    callbacks: Sequence[Callback],
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    changing = taking(callbacks, "model")
+    if isinstance(optimizer, torch.optim.Optimizer):
+        if changing:
+            fix = "give the optimizer as a function of the model, such as lambda model: AdamW(model.parameters())"
+            raise TypeError(f"Trainer: {changing[0].name} changes the model, whose optimizer is made already; {fix}")
+        return model, optimizer
+    for each in changing:
+        model = each.model(model)
+    return model, optimizer(model)
 
 
 def _counted(loss: Callable[[nn.Module, Any], Any]) -> Callable[[nn.Module, Any], LossSum]:
@@ -190,12 +252,3 @@ def _length(name: str, value: int | str | Duration) -> Duration:
     if not length.amount:
         raise ValueError(f"Trainer: {name} must be longer than 0, got {value!r}")
     return length
-
-
-def _windows_of(length: Duration, clock: Clock) -> int:
-    return max(1, length.steps(clock.total, clock.steps_per_epoch))
-
-
-def _best(history: Sequence[Row], metric: str) -> Row:
-    """The first row with the lowest value; a nan is never the best."""
-    return min((row for row in history if not math.isnan(row[metric])), key=lambda row: row[metric], default={})

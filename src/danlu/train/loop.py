@@ -1,0 +1,197 @@
+"""The loop: windows, schedules, evaluations, callbacks, records, and an end that is always clean."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, final
+
+from danlu.keyed import generator, seed_all
+from danlu.train.callback import taking
+from danlu.train.clock import Clock
+from danlu.train.evaluate import evaluate
+from danlu.train.events import Observer, Result, Row
+from danlu.train.feed import feed
+from danlu.train.interrupt import Interrupt
+from danlu.train.log import JsonLines, PlainLog
+from danlu.train.rates import rates
+from danlu.train.report import Report
+from danlu.train.run_directory import RunDirectory, RunRecord
+from danlu.train.step import Step
+from danlu.train.tally import Tally
+from danlu.train.window import epoch_of
+
+if TYPE_CHECKING:
+    from danlu.train.trainer import Trainer
+
+__all__ = ["Loop"]
+
+
+@final
+class Loop:
+    """One run of a trainer. What it has come to: its clock, the sums since the last evaluation, and the rows so far.
+
+    Args:
+        trainer: what the run is made of.
+        train: its data.
+        valid: what is evaluated, or None.
+    """
+
+    def __init__(self, trainer: Trainer, train: Any, valid: Any) -> None:
+        self.trainer, self.train, self.valid = trainer, train, valid
+        self.clock, self.tally, self.history = _clock(trainer, train), Tally(), list[Row]()
+        self.rates = rates(trainer.schedule, trainer.optimizer, self.clock)
+        if (state := trainer.loaded()) is not None:
+            self.clock = self.clock.moved(state["clock"])
+            self.tally.load_state_dict(state["tally"])
+            self.history = [dict(row) for row in state["history"]]
+        self.watching = _watching(trainer)
+        self.batching, self.acting, self.stopping = (
+            taking(trainer.callbacks, point) for point in ("batch", "after_update", "stops")
+        )
+        self.stopped, self.error, self.left = "", "", False
+        trainer.loop, trainer.result = self, None
+
+    def run(self) -> Generator[Step, None, None]:
+        """Yield a step per window, to be updated by whoever owns the loop's body; see `Trainer.steps`.
+
+        Yields:
+            Steps.
+        """
+        self.started = time.perf_counter() - self.clock.seconds
+        if not self.trainer.model.training:  # not train() in any case: a part may be kept in eval mode on purpose
+            self.trainer.model.train()
+        for each in self.watching:
+            each.start(self.clock)
+        self.stopped = self._asked()  # a run that was saved after it was stopped goes no further
+        step = None
+        with Interrupt() as interrupt:
+            try:
+                windows = feed(self.train, self.trainer.accumulate, self.trainer.seed, self.clock.epochs, self.clock.within)
+                while not (self.clock.finished or self.stopped or interrupt.requested):
+                    epoch, window = next(windows)
+                    self.clock = _entered(self.clock, epoch)
+                    if self.clock.finished:  # it was the end of an epoch of unknown length
+                        break
+                    step, self.left = self._prepared(window), True
+                    yield step
+                    self.left = False
+                    self._count(step.made())
+                    if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
+                        self._evaluate(step.made())
+                    self.stopped = self._asked()
+                    for each in self.watching:
+                        each.settled(self.clock)
+                if step is not None and not (interrupt.requested or self._is_evaluated()):
+                    self._evaluate(step.made())
+            except BaseException as problem:  # in the body, of which we hear only that it was left
+                self.error = step.error if step is not None and self.left else f"{type(problem).__name__}: {problem}"
+                raise
+            finally:
+                self._end(interrupted=(interrupt.requested or self.left) and not self.clock.finished)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the loop's part of `Trainer.state_dict`."""
+        history = [dict(row) for row in self.history]
+        return {"clock": self.clock.state_dict(), "tally": self.tally.state_dict(), "history": history}
+
+    def _prepared(self, window: list[Any]) -> Step:
+        """Set what the update depends on: its random numbers, its rates, its batches."""
+        seed, clock = self.trainer.seed, self.clock
+        for each in self.batching:
+            draw = generator(seed, "batch", each.name, clock.step)
+            window = [each.batch(batch, draw, clock) for batch in window]
+        seed_all(seed, "step", clock.step)
+        self.rates.before(clock)
+        return Step(window, clock, self.trainer.update)
+
+    def _count(self, report: Report) -> None:
+        self.clock = self.clock.after(report, time.perf_counter() - self.started)
+        self.rates.after(report)
+        if not report.skipped:
+            self.tally.add(report.loss * report.count, report.count, report.measures)
+            for each in self.acting:
+                each.after_update(self.clock, report)
+        for each in self.watching:
+            each.update(self.clock, report)
+
+    def _evaluate(self, report: Report) -> None:
+        """Add a row: the numbers now; the training means are over the items since the last row, each as it was trained on."""
+        clock, own = self.clock, self.trainer
+        row: Row = {"step": clock.step, "epoch": clock.epoch, "seconds": clock.seconds, "lr": report.lr[0]}
+        row["skipped"] = clock.skipped
+        row.update(self.tally.means("train"))
+        if self.valid is not None:
+            with own.eval_weights():
+                row.update(evaluate(own.model, own.loss, epoch_of(self.valid, 0), metrics=own.metrics, predict=own.predict))
+            if own.evaluate_raw:
+                data = epoch_of(self.valid, 0)
+                row.update(evaluate(own.model, own.loss, data, "raw", metrics=own.metrics, predict=own.predict))
+        self.history.append(row)
+        self.tally = Tally()
+        self.rates.evaluated(row)
+        for each in self.watching:
+            each.evaluated(clock, row)
+
+    def _is_evaluated(self) -> bool:
+        return bool(self.history) and self.history[-1]["step"] + self.history[-1]["skipped"] == self.clock.done
+
+    def _asked(self) -> str:
+        return next((why for each in self.stopping if (why := each.stops(self.clock))), "")
+
+    def _end(self, *, interrupted: bool) -> None:
+        result = self.trainer.result = Result(
+            history=self.history,
+            final=self.history[-1] if self.history else {},
+            best=_best(self.history, "train/loss" if self.valid is None else "valid/loss"),
+            steps=self.clock.step,
+            skipped=self.clock.skipped,
+            seconds=time.perf_counter() - self.started,
+            interrupted=interrupted,
+            path=None if self.trainer.directory is None else self.trainer.directory.path,
+            error=self.error,
+            stopped=self.stopped,
+        )
+        for each in self.watching:
+            each.end(self.clock, result)
+
+
+def _clock(trainer: Trainer, train: Any) -> Clock:
+    try:
+        batches = len(train)
+    except TypeError:
+        batches = None
+        if trainer.until.kind == "ep" and isinstance(train, Iterator):
+            fix = "give a list or a loader, or until in updates"
+            raise TypeError(f"Trainer: train has no length and can be read only once, not in every epoch; {fix}") from None
+    if batches == 0:
+        raise ValueError("Trainer: train has no batch")
+    each = None if batches is None else math.ceil(batches / trainer.accumulate)
+    until = trainer.until
+    if until.kind in {"st", "%"} or (until.kind == "ep" and each is not None):
+        return Clock(max(1, until.steps(None, each)), each)
+    return Clock(None, each, until=until)
+
+
+def _entered(clock: Clock, epoch: int) -> Clock:
+    """The clock in this epoch, unless the run would never end."""
+    if epoch != clock.epochs and clock.done and clock.until is not None and clock.until.kind == "samples" and not clock.samples:
+        raise ValueError(f"Trainer: until='{clock.until}', but an epoch has counted no item; is every target masked?")
+    return clock.at(epoch)
+
+
+def _watching(trainer: Trainer) -> Sequence[Observer]:
+    """Who takes part first, then the files: when somebody is told that the run has ended, they are there."""
+    files: list[Observer] = []
+    if trainer.directory is not None:
+        directory = RunDirectory(trainer.directory.path)  # again: a second fit would be a second run in one folder
+        record = RunRecord(directory, trainer.model, trainer.optimizer, trainer.eval_weights)
+        files = [JsonLines(directory.metrics, trainer.log_every), record]
+    observers = [PlainLog(trainer.log_every)] if trainer.observers is None else trainer.observers
+    return [*trainer.callbacks, *files, *observers]
+
+
+def _best(history: Sequence[Row], metric: str) -> Row:
+    """The first row with the lowest value; a nan is never the best."""
+    return min((row for row in history if not math.isnan(row[metric])), key=lambda row: row[metric], default={})
