@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from danlu import optim
@@ -30,7 +30,7 @@ def loader() -> DataLoader:
 def mse(model: nn.Module, batch: list[Tensor]) -> Tensor:
     """The mean squared error."""
     x, y = batch
-    return F.mse_loss(model(x), y)
+    return functional.mse_loss(model(x), y)
 
 
 def plain_loop(name: str) -> dict[str, Tensor]:
