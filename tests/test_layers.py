@@ -46,9 +46,10 @@ ALLOWED = {
         *TOOLS,
     },
     "schedule": TOOLS,
+    "inspection": TOOLS,
     "loss": TOOLS,
     "data": TOOLS,
-    "train": {"schedule", "loss", "data", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
+    "train": {"schedule", "loss", "data", "inspection", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
     "task": {"train", "schedule", "loss", "data", *TOOLS},
     "recipe": {"task", "train", "optim", "schedule", *TOOLS},
     "cli": {"recipe", "task", "train", "optim", "schedule", "loss", "data", *TOOLS},

@@ -1,0 +1,64 @@
+"""Pictures of readings: how the magnitudes of weights and gradients move over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Literal
+
+import numpy as np
+
+from danlu.inspection.reading import Reading
+
+__all__ = ["heatmaps"]
+
+
+def heatmaps(readings: Sequence[Reading], path: str | PathLike[str], what: Literal["weights", "gradients"]) -> None:
+    """Write a PNG or SVG with a panel per layer: time across, log₂|x| upward, darker where more elements are.
+
+    Args:
+        readings: at least one, in order.
+        path: the file; its ending says the format.
+        what: the weights or the gradients.
+
+    Raises:
+        ValueError: when there is nothing to draw.
+        ImportError: without matplotlib (``pip install 'danlu[plot]'``).
+    """
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(name for reading in readings for name in reading.layers))
+    if not names:
+        raise ValueError("heatmaps: no reading has a layer; inspect a run with gradients first")
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.2 * columns, 0.4 + 2.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    counts = {name: _counts(readings, name, what) for name in names}
+    used = np.flatnonzero(sum(np.nansum(x, axis=1) for x in counts.values()))
+    low, high = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 128)
+    steps = [reading.step for reading in readings]
+    edges = [*steps, steps[-1] + max(1, (steps[-1] - steps[0]) // max(1, len(steps) - 1))]
+    for axis, name in zip(axes.flat, names, strict=False):
+        shares = counts[name][low:high]
+        axis.pcolormesh(edges, np.arange(low, high + 1) - 64, shares, cmap="Blues", vmin=0.0, rasterized=True)
+        axis.set_title(name, fontsize=8)
+        axis.tick_params(labelsize=7)
+    for axis in list(axes.flat)[len(names) :]:
+        axis.set_visible(False)
+    figure.supxlabel("update", fontsize=8)
+    figure.supylabel(f"log₂ |{'p' if what == 'weights' else 'g'}|", fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def _counts(readings: Sequence[Reading], name: str, what: Literal["weights", "gradients"]) -> np.ndarray:
+    """Shares of the non-zero elements by magnitude (rows) and reading (columns); nan where the layer was not seen."""
+    columns = []
+    for reading in readings:
+        layer = reading.layers.get(name)
+        counts = np.full(128, np.nan)
+        if layer is not None:
+            counts = np.array((layer.weights if what == "weights" else layer.gradients).magnitudes, dtype=float)
+            counts /= max(1.0, counts.sum())
+        columns.append(counts)
+    return np.stack(columns, axis=1)
