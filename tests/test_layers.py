@@ -27,6 +27,15 @@ ALLOWED = {
     "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", *TOOLS},
     "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
+    "optim.buffers": {
+        "optim.values",
+        "optim.piece",
+        "optim.rule",
+        "optim.run",
+        "optim.state",
+        "optim.direction.plain",
+        *TOOLS,
+    },
     "optim.compose": {"optim.catalog", "optim.roster", "optim.named", "optim.values", "optim.piece", *TOOLS},
     "optim.formulas": {"optim.values", *TOOLS},  # what pieces of several axes share
     "optim.roles": set(),
@@ -34,6 +43,7 @@ ALLOWED = {
     "optim.members": {"optim.plan", *TOOLS},
     "optim.groups": {"optim.roster", "optim.named", "optim.roles", *TOOLS},
     "optim.engine": {
+        "optim.buffers",
         "optim.members",
         "optim.params",
         "optim.values",

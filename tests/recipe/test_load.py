@@ -71,6 +71,8 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
         ("clip=off", "clip must be a number in (0, inf), or 'none', got 'off'"),
         ("optimizer=3", "optimizer must be a table with a name, or a name, got 3"),
         ("optimizer.name=adamv", "optimizer.name: no optimizer 'adamv'; did you mean 'adam' or 'adamw' or"),
+        ("optimizer.buffers=average", "optimizer: adamw: buffers='average' needs an average, such as average=average.Ema("),
+        ("optimizer.buffers=copy", None),
         ("optimizer.lr=nan", "optimizer.lr must be a number in [0, inf), got nan"),
         ("optimizer.eps=0", "optimizer.eps must be in (0, inf), got 0"),
         ("optimizer.eps=small", "optimizer.eps must be a number in (0, inf), got 'small'"),

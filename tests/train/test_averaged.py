@@ -48,6 +48,32 @@ def test_both_points_are_written(tmp_path):
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
 
 
+def test_averaged_statistics_are_evaluated_and_shipped(tmp_path):
+    def run(folder, buffers):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        optimizer = optim.create("adamw", model, lr=0.1, average=optim.average.Ema(0.5), buffers=buffers)
+        return (
+            model,
+            optimizer,
+            Trainer(model, loss, optimizer, until="3ep", out=folder, observers=[Observer()]).fit(DATA, DATA),
+        )
+
+    model, optimizer, result = run(tmp_path / "average", "average")
+    _, _, plain = run(tmp_path / "copy", "copy")
+    raw, shipped = (load_file(tmp_path / "average" / name) for name in ("raw.safetensors", "model.safetensors"))
+    copied = load_file(tmp_path / "copy" / "model.safetensors")
+    assert torch.equal(raw["1.running_mean"], model[1].running_mean)
+    with at_average(optimizer):
+        for name, x in model.state_dict().items():
+            assert torch.equal(shipped[name], x), name
+        assert result.final["valid/loss"] == evaluate(model, loss, DATA)["valid/loss"]
+    for name in shipped:
+        assert torch.equal(shipped[name], copied[name]) == ("running" not in name), name
+    assert torch.equal(copied["1.running_mean"], raw["1.running_mean"])
+    assert result.final["valid/loss"] != plain.final["valid/loss"]
+
+
 def test_without_an_average_there_is_one_file(tmp_path):
     fitted("adamw", tmp_path / "run")
     assert not (tmp_path / "run" / "raw.safetensors").exists()

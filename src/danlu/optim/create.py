@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from danlu.optim.buffers import AtAverage
 from danlu.optim.catalog import find_piece
 from danlu.optim.compose import compose
 from danlu.optim.engine import Compile, Optimizer
@@ -31,6 +32,7 @@ def create(
     *,
     maximize: bool = False,
     compile: Compile = "auto",  # noqa: A002 - torch's word
+    buffers: AtAverage = "copy",
     **options: Any,
 ) -> Optimizer:
     """Make an optimizer by its preset's name.
@@ -41,6 +43,7 @@ def create(
         lr: learning rate; None for the preset's default.
         maximize: climb instead of descend.
         compile: see `Optimizer`.
+        buffers: "copy" or "average"; see `Optimizer`.
         **options: the preset's arguments (``weight_decay=0.1``), and slots of the rule that replace the preset's own
             (``direction="sign"``, ``grad=[{"name": "clip_norm", "max_norm": 1.0}]``, ``decay=decay.Constant(1e-4)``): a piece,
             its name, a table with its name and options, or a list of these.
@@ -60,7 +63,7 @@ def create(
     for key, value in options.items():
         if slots and _is_void(named, key):
             raise ValueError(f"{name}: {key}={value!r} has no effect beside {', '.join(slots)}; give it to the piece instead")
-    return Optimizer(params, named, preset.lr if lr is None else lr, maximize=maximize, compile=compile)
+    return Optimizer(params, named, preset.lr if lr is None else lr, maximize=maximize, compile=compile, buffers=buffers)
 
 
 def _is_void(named: Named, key: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from danlu.optim.buffers import AtAverage
 from danlu.optim.engine import Compile, Optimizer
 from danlu.optim.named import Named
 from danlu.optim.params import Params
@@ -31,6 +32,7 @@ class DropIn(Optimizer):
         capturable: only False: steps inside CUDA graphs are not offered yet.
         differentiable: only False: steps are not differentiated through.
         compile: True, False or "auto"; see `Optimizer`.
+        buffers: "copy" or "average"; see `Optimizer`.
         **options: the preset's arguments by name.
 
     Raises:
@@ -46,7 +48,7 @@ class DropIn(Optimizer):
         own = list(inspect.signature(preset.build).parameters.values())
         base = inspect.signature(DropIn.__init__).parameters
         head = [base["self"], base["params"], base["lr"].replace(default=preset.lr)]
-        tail = [base[name] for name in ("maximize", "foreach", "fused", "capturable", "differentiable", "compile")]
+        tail = [base[name] for name in ("maximize", "foreach", "fused", "capturable", "differentiable", "compile", "buffers")]
         positional = [p for p in own if p.kind is p.POSITIONAL_OR_KEYWORD]
         keyword = [p for p in own if p.kind is p.KEYWORD_ONLY]
         cls.__signature__ = inspect.Signature([*head[1:], *positional, *keyword, *tail])
@@ -63,15 +65,15 @@ class DropIn(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         compile: Compile = "auto",  # noqa: A002 - torch's word
+        buffers: AtAverage = "copy",
         **options: Any,
     ) -> None:
         for name, value in {"capturable": capturable, "differentiable": differentiable}.items():
             if value:
                 raise ValueError(f"{self.preset.name}: {name}=True is not offered; leave it False")
         chosen = {**self._positional(args, options), **options}
-        super().__init__(
-            params, Named(self.preset, chosen), self.preset.lr if lr is None else lr, maximize=maximize, compile=compile
-        )
+        rate = self.preset.lr if lr is None else lr
+        super().__init__(params, Named(self.preset, chosen), rate, maximize=maximize, compile=compile, buffers=buffers)
 
     def _positional(self, args: tuple[Any, ...], options: Mapping[str, Any]) -> dict[str, Any]:
         names = [p.name for p in inspect.signature(self.preset.build).parameters.values() if p.kind is not p.KEYWORD_ONLY]

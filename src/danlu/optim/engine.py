@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, overload
 import torch
 from torch import Tensor
 
+from danlu.optim.buffers import AtAverage, buffers_of
 from danlu.optim.members import admitted, copied, merged, named, plain, refuse_sharded
 from danlu.optim.params import Params, listed
 from danlu.optim.plan import Builder, Fixed, Plan
@@ -44,9 +45,12 @@ class Optimizer(torch.optim.Optimizer):
         compile: True compiles a kernel for every eligible tensor (an error if none can be built); False never does; "auto"
             compiles when a compiler is there and the parameters are many (`AUTO_FROM` elements), where the first call's
             seconds pay. A function of sizes and what is installed, never of timing.
+        buffers: "average" averages the module's floating buffers like its parameters, for `averaged`; "copy" leaves them the
+            model's own there. Where groups were given, the module itself stands for "average". See `Buffers`.
 
     Raises:
-        ValueError: for an empty parameter list, a parameter given twice, or a value out of its range.
+        ValueError: for an empty parameter list, a parameter given twice, a value out of its range, or averaged buffers without
+            a module or an average.
         TypeError: for a misspelt group key.
     """
 
@@ -60,6 +64,7 @@ class Optimizer(torch.optim.Optimizer):
         *,
         maximize: bool = False,
         compile: Compile = "auto",  # noqa: A002 - torch's word
+        buffers: AtAverage = "copy",
     ) -> None:
         self._builder: Builder = Fixed(rule) if isinstance(rule, Rule) else rule
         self._compile: Compile = compile
@@ -70,6 +75,7 @@ class Optimizer(torch.optim.Optimizer):
         self._check_lr(lr)
         defaults = {"lr": lr, **options, "maximize": maximize}
         super().__init__(listed(params, self._builder.name), defaults)
+        self._buffers = buffers_of(params, buffers, self._rules, self._builder.name)
 
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
@@ -136,14 +142,18 @@ class Optimizer(torch.optim.Optimizer):
         return self._plan(group).rule
 
     @property
+    def _rules(self) -> list[Rule]:
+        return [self._plan(i).rule for i in range(len(self.param_groups))]
+
+    @property
     def needs(self) -> frozenset[Need]:
         """What a step needs beside gradients: "loss" asks for ``step(loss=...)``, "closure" for ``step(closure)``."""
-        return frozenset[Need]().union(*(self._plan(i).rule.needs for i in range(len(self.param_groups))))
+        return frozenset[Need]().union(*(rule.needs for rule in self._rules))
 
     @property
     def averages(self) -> bool:
         """Whether a rule keeps another point than the parameters, to which `averaged` moves them."""
-        return any(self._plan(i).rule.average is not None for i in range(len(self.param_groups)))
+        return any(rule.average is not None for rule in self._rules)
 
     # ---- the step ----------------------------------------------------------------------------------------------------------
 
@@ -198,6 +208,7 @@ class Optimizer(torch.optim.Optimizer):
                 if shared:
                     self.param_groups[index]["shared"] = shared
             torch.autograd.graph.increment_version([job.p for job in jobs])  # kernels write past autograd's bookkeeping
+            self._buffers.follow(self._rules)
         return value
 
     @torch.enable_grad()
@@ -236,7 +247,8 @@ class Optimizer(torch.optim.Optimizer):
     def averaged(self) -> Iterator[None]:
         """Move every parameter to its average inside the block, and back, bit for bit, whatever happens in it.
 
-        Parameters without an average stay where they are. `step` inside the block raises.
+        Parameters without an average stay where they are, and so do buffers unless ``buffers="average"``. `step` inside the
+        block raises.
 
         Raises:
             RuntimeError: inside another `averaged`.
@@ -252,6 +264,9 @@ class Optimizer(torch.optim.Optimizer):
                         if (point := average_of(p, self.state.get(p, {}), self._plan(index).rule)) is not None:
                             kept[p] = p.detach().clone()
                             p.copy_(point)
+                for buffer, point in self._buffers.points(self._rules):
+                    kept[buffer] = buffer.clone()
+                    buffer.copy_(point)
             yield
         finally:
             with torch.no_grad():
@@ -317,7 +332,7 @@ class Optimizer(torch.optim.Optimizer):
         """
         packed = super().state_dict()
         packed["param_groups"] = [{key: x for key, x in group.items() if key != "rule"} for group in packed["param_groups"]]
-        return copied(packed)
+        return copied({**packed, **self._buffers.packed()})
 
     @torch._disable_dynamo
     def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> None:
@@ -337,12 +352,13 @@ class Optimizer(torch.optim.Optimizer):
         groups = [merged(theirs, ours) for theirs, ours in group_pairs(state_dict["param_groups"], self.param_groups)]
         entries = saved_of(state_dict["state"], state_dict["param_groups"], groups, strict)
         loaded: dict[Tensor, dict[str, Any]] = {}
-        for group in groups:
+        rules = [self._build(group) for group in groups]
+        for group, rule in zip(groups, rules, strict=True):
             self._check_lr(group["lr"])
-            rule = self._build(group)
             for name, p in named(group):
                 if p in entries:
                     loaded[p] = adopt(entries[p], p, rule, name)
+        self._buffers.state = self._buffers.adopted(state_dict, rules, strict)
         for p, state in loaded.items():
             self.state.pop(p, None)
             if state:
@@ -355,7 +371,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         own = {"_builder": self._builder, "_compile": self._compile, "skipped": self.skipped, "_away": False}
-        return {**super().__getstate__(), **own}
+        return {**super().__getstate__(), **own, "_buffers": self._buffers}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

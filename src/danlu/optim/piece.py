@@ -270,6 +270,7 @@ class Average(Stateful):
     """Keeps another point beside the parameter, or moves the parameter itself; evaluation is done at `point`."""
 
     axis: ClassVar[str] = "average"
+    moves: ClassVar[bool] = False  # whether `follow` moves the parameter
 
     @abstractmethod
     def follow(self, p: Tensor, c: Context, h: Scalars) -> Tensor:

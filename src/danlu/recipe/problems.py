@@ -109,12 +109,15 @@ def _optimizer(part: Any) -> Iterator[Problem]:
     name = part["name"]
     options = {key: value for key, value in part.items() if key not in OptimizerPart.model_fields}
     hints = {key: hint for key, (hint, _) in PRESETS.get(name).options.items()}
-    found = [*_unknown("optimizer", name, options, [*hints, *_SLOTS, "lr"]), *_ranges("optimizer", name, options, hints)]
+    found = [
+        *_unknown("optimizer", name, options, [*hints, *_SLOTS, "buffers", "lr"]),
+        *_ranges("optimizer", name, options, hints),
+    ]
     found += [Problem(("optimizer", key), _PIECES.format(key, _value(x))) for key, x in options.items() if not _fits(key, x)]
     yield from found
     if not found:  # what only shows when the pieces meet
         try:
-            create(name, [torch.nn.Parameter(torch.zeros(1))], **options)
+            create(name, torch.nn.Linear(1, 1), **options)
         except (TypeError, ValueError) as error:
             yield Problem(("optimizer",), f"optimizer: {' '.join(str(error).split())}")
 

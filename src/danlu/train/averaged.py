@@ -17,6 +17,7 @@ def has_average(optimizer: torch.optim.Optimizer) -> bool:
 def at_average(optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]:
     """Return a block inside which the parameters are at the optimizer's average; one without an average stays where it is.
 
-    Running statistics of BatchNorm are those of the training weights: refresh them with ``torch.optim.swa_utils.update_bn``.
+    Running statistics of BatchNorm are those of the training weights, unless the optimizer averages buffers as well
+    (``buffers="average"``); or refresh them with ``torch.optim.swa_utils.update_bn``.
     """
     return optimizer.averaged() if has_average(optimizer) else nullcontext()  # pyrefly: ignore[missing-attribute]

@@ -27,8 +27,7 @@ Window = Annotated[int, Interval(1, math.inf, "left"), Structural()]
 class Lawa(Average):
     """E = the mean of the last k snapshots of p, one every n steps; p goes its own way. 4·k bytes per parameter.
 
-    Before the first snapshot E is p, and until there are k of them it is the mean of those there are. Buffers stay the model's
-    own, as in `Swa`.
+    Before the first snapshot E is p, and until there are k of them it is the mean of those there are. Buffers as in `Swa`.
 
     Args:
         window: k.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -32,6 +33,8 @@ class Lookahead(Average):
 
     every: Count = 5
     alpha: Fraction = 0.5
+
+    moves: ClassVar[bool] = True
 
     def slots(self) -> Mapping[str, Start]:
         """φ, from the parameter."""

@@ -20,8 +20,9 @@ __all__ = ["AbstractRunning"]
 class AbstractRunning(Average):
     """E ← E + w·(p − E) with the new p, in float32 or wider; evaluation is done at E. 4 bytes per parameter.
 
-    The difference form keeps its digits when w is small. Only parameters are averaged: buffers stay the model's own, so that
-    BatchNorm statistics have to be computed again at E (``torch.optim.swa_utils.update_bn`` inside ``averaged()``).
+    The difference form keeps its digits when w is small. BatchNorm's statistics belong to the weights too: average them
+    as well (``buffers="average"``, see `Optimizer`), or compute them again at E (``torch.optim.swa_utils.update_bn`` inside
+    ``averaged()``).
 
     Args:
         every: steps between two looks at p.

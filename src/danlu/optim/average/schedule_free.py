@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from torch import Tensor
 
@@ -38,6 +38,8 @@ class ScheduleFree(Average):
     beta: Nearness = 0.9
     r: NonNegative = 0.0
     weight_lr_power: NonNegative = 2.0
+
+    moves: ClassVar[bool] = True
 
     def slots(self) -> Mapping[str, Start]:
         """z, from the parameter."""
