@@ -39,11 +39,13 @@ ALLOWED = {
     "optim.compose": {"optim.catalog", "optim.roster", "optim.named", "optim.values", "optim.piece", *TOOLS},
     "optim.formulas": {"optim.values", *TOOLS},  # what pieces of several axes share
     "optim.roles": set(),
+    "optim.exempt": {"optim.plan", "optim.roles", "optim.rule"},
     "optim.plan": {"optim.rule", "optim.run"},
     "optim.members": {"optim.plan", *TOOLS},
     "optim.groups": {"optim.roster", "optim.named", "optim.roles", *TOOLS},
     "optim.engine": {
         "optim.buffers",
+        "optim.exempt",
         "optim.members",
         "optim.params",
         "optim.values",

@@ -12,6 +12,7 @@ import torch
 
 from danlu import optim
 from danlu.optim.piece import Codec, Decay
+from danlu.optim.roles import ROLES
 from danlu.optim.store import Dense
 from danlu.ranges import hints
 from tests.laws.samples import TOLERANCE, WALKS, dtype_for, host, infos, interval, sample, settings, step, trace, variants
@@ -80,6 +81,12 @@ def test_numbers_do_not_shape_the_computation(info):
         if interval(hint) is not None and "Structural" not in repr(hint) and getattr(piece, name) is not None:
             for other in variants(info, name):
                 assert repr(other.structure()) == repr(piece.structure())
+
+
+@pytest.mark.parametrize("info", [p for p in EVERY if p.values[0].cls.skips_roles])
+def test_a_piece_that_leaves_roles_alone_can_be_left_out(info):
+    assert info.cls.skips_roles <= set(ROLES)
+    assert info.name in host(info.axis, sample(info)).removable
 
 
 @pytest.mark.parametrize("info", EVERY)

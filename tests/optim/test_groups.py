@@ -164,6 +164,78 @@ def test_pieces_can_be_left_out_of_a_group():
         )
 
 
+def clipped(model, **options):
+    return optim.create("sgd", model, lr=1.0, grad=optim.grad.AdaptiveClip(1e-6), **options)
+
+
+def test_adaptive_clipping_leaves_the_head_alone_by_itself():
+    """Bit for bit as two optimizers: the clip for the body, none for the head and its bias."""
+    one, two = Tiny(), Tiny()
+    two.load_state_dict(one.state_dict())
+    joint = clipped(one)
+    body = [p for name, p in two.named_parameters() if not name.startswith("head")]
+    apart = [clipped(body), optim.create("sgd", two.head.parameters(), lr=1.0)]
+    for _ in range(3):
+        step(one, joint)
+        step(two, apart[0])
+        apart[1].step()
+    assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
+    assert [group.get("without") for group in joint.param_groups] == [None, ("adaptive_clip",)]
+    assert joint.param_groups[1]["param_names"] == ["head.weight", "head.bias"]
+
+
+def moved_heads(made):
+    model, optimizer = made
+    before = model.head.weight.detach().clone()
+    step(model, optimizer)
+    return (model.head.weight - before).abs().max() > 1e-5
+
+
+def test_where_roles_are_known_and_who_has_the_last_word():
+    def of(rules, **options):
+        torch.manual_seed(0)
+        model = Tiny()
+        return model, clipped(optim.groups(model, *rules, **options))
+
+    torch.manual_seed(0)
+    model = Tiny()
+    assert moved_heads((model, clipped(model)))
+    assert moved_heads(of([when("vector", weight_decay=0.1)]))
+    assert not moved_heads(of([when("head", without=())]))
+    assert not moved_heads(of([], head=""))
+    model = Tiny()
+    assert not moved_heads((model, clipped(model.named_parameters())))  # no module, no roles
+    _, optimizer = of([when("vector", weight_decay=0.1)])  # the head's bias is in the vectors' group, and is split from it
+    alone = [name for g in optimizer.param_groups if "without" in g for name in g["param_names"]]
+    assert sorted(alone) == ["head.bias", "head.weight"]
+
+
+def test_any_piece_may_leave_roles_alone(monkeypatch):
+    monkeypatch.setattr(optim.grad.ClipValue, "skips_roles", frozenset({"embedding", "conv"}))
+    optimizer = optim.create("adamw", Tiny(), grad=[optim.grad.AdaptiveClip(), optim.grad.ClipValue(1.0)])
+    assert [(group["param_names"][0], len(group["params"]), group.get("without")) for group in optimizer.param_groups] == [
+        ("pos", 12, None),
+        ("embed.weight", 2, ("clip_value",)),
+        ("head.weight", 2, ("adaptive_clip",)),
+    ]
+    assert len(optim.create("adamw", Tiny()).param_groups) == 1
+
+
+def test_what_is_left_alone_is_shown_and_saved():
+    model = Tiny()
+    optimizer = clipped(model)
+    lines = table(optimizer.param_groups).splitlines()
+    told = {line.split()[0]: "without=('adaptive_clip',)" in line for line in lines[1:]}
+    assert [name for name, x in told.items() if x] == ["head.weight", "head.bias"]
+    assert "without: ('adaptive_clip',)" in repr(optimizer)
+    assert "grad.adaptive_clip leaves alone: head" in optim.explain("sgd+grad.adaptive_clip")
+    assert "leaves alone" not in optim.explain("sgd+grad.centralize")
+    step(model, optimizer)
+    twin = clipped(model)
+    twin.load_state_dict(optimizer.state_dict())
+    assert [group.get("without") for group in twin.param_groups] == [None, ("adaptive_clip",)]
+
+
 def test_layer_decay_counts_from_the_last_layer():
     found = settings_of(optim.groups(Tiny(), *layer_decay(Tiny(), 0.5)))
     order = ["pos", "gain", "scale", "embed.weight", "blocks.0.0.weight", "blocks.1.1.bias", "conv.weight", "head.bias"]

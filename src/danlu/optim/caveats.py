@@ -1,4 +1,4 @@
-"""What to know before a rule is used: what it refuses, and what of it could not be verified."""
+"""What to know before a rule is used: what it refuses, what it leaves alone, and what of it could not be verified."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
 from danlu.optim.store.dense import Dense
 
-__all__ = ["inside", "refusals", "unverified"]
+__all__ = ["exemptions", "inside", "refusals", "unverified"]
 
 
 def inside(rule: Rule) -> list[type[Piece]]:
@@ -35,6 +35,15 @@ def refusals(kinds: Iterable[type[Piece]]) -> list[str]:
         for what in _refused(kind):
             found.setdefault(what, []).append(_name(kind))
     return [f"{what} ({', '.join(names)})" for what, names in found.items()]
+
+
+def exemptions(kinds: Iterable[type[Piece]]) -> list[str]:
+    """Which parameters pieces leave alone by role, a line per piece."""
+    return [
+        f"{_name(kind)} leaves alone: {', '.join(sorted(kind.skips_roles))} (roles are known from a module, or from groups)"
+        for kind in kinds
+        if kind.skips_roles
+    ]
 
 
 def unverified(preset: Preset[...], rule: Rule) -> list[str]:

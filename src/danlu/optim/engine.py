@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.buffers import AtAverage, buffers_of
+from danlu.optim.exempt import exempted
 from danlu.optim.members import admitted, copied, merged, named, plain, refuse_sharded
 from danlu.optim.params import Params, listed
 from danlu.optim.plan import Builder, Fixed, Plan
@@ -74,7 +75,7 @@ class Optimizer(torch.optim.Optimizer):
         options = self._builder.options
         self._check_lr(lr)
         defaults = {"lr": lr, **options, "maximize": maximize}
-        super().__init__(listed(params, self._builder.name), defaults)
+        super().__init__(exempted(listed(params, self._builder.name), params, self._builder), defaults)
         self._buffers = buffers_of(params, buffers, self._rules, self._builder.name)
 
     def _reset(self) -> None:
@@ -380,7 +381,7 @@ class Optimizer(torch.optim.Optimizer):
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
-            shown = {key: value for key, value in group.items() if key not in {"params", "param_names"}}
+            shown = {key: value for key, value in group.items() if key not in {"params", "param_names", "roles"}}
             count = sum(p.numel() for p in group["params"])
             lines += [f"group {i}: {len(group['params'])} tensors, {count:,} parameters"]
             lines += [f"    {key}: {value}" for key, value in shown.items()]

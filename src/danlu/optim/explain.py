@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 
 from danlu.optim.catalog import info_of
-from danlu.optim.caveats import inside, refusals, unverified
+from danlu.optim.caveats import exemptions, inside, refusals, unverified
 from danlu.optim.compose import compose
 from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
@@ -25,8 +25,8 @@ def explain(name: str) -> str:
         name: a preset, or what `compose` reads.
 
     Returns:
-        Several lines of text: law, notes, composition, state in bytes per parameter, how it runs, what it refuses, arguments
-        with range and default, what could not be verified, sources.
+        Several lines of text: law, notes, composition, state in bytes per parameter, how it runs, what it refuses and leaves
+        alone, arguments with range and default, what could not be verified, sources.
 
     Raises:
         UnknownNameError: for an unknown name, with the nearest ones.
@@ -43,6 +43,7 @@ def explain(name: str) -> str:
         f"state\n    {bytes_per_parameter(rule):.4g} bytes per float32 parameter of a large matrix: {slots}",
         f"runs\n    needs {needs}; scope {rule.scope}: {runs}",
         *_section("refuses", refusals(inside(rule))),
+        *_section("leaves alone", exemptions(inside(rule))),
         *_section("arguments", _arguments(named.preset)),
         *_section("unverified", unverified(named.preset, rule)),
         *_section("sources", dict.fromkeys([named.preset.source, *_sources(rule)])),

@@ -119,13 +119,22 @@ def layer_decay(model: nn.Module, rate: float) -> list[When]:
 
 
 def table(made: Sequence[Mapping[str, Any]]) -> str:
-    """Show groups as text: a line per parameter with its role, shape and settings."""
+    """Show groups as text: a line per parameter with its role, shape and settings.
+
+    Args:
+        made: what `groups` made, or the ``param_groups`` of an optimizer: those show which pieces left which parameters alone.
+            A role that nobody asked for is "-".
+
+    Returns:
+        The table.
+    """
     rows = [("parameter", "role", "shape", "settings")]
     for group in made:
         hidden = {"params", "roles", "param_names", "rule"}
         settings = {**({"optimizer": group["rule"].name} if "rule" in group else {}), **group}
         shown = " ".join(f"{key}={value}" for key, value in settings.items() if key not in hidden) or "-"
-        for (name, p), role in zip(group["params"], group["roles"], strict=True):
+        pairs = zip(group["param_names"], group["params"], strict=True) if "param_names" in group else group["params"]
+        for (name, p), role in zip(pairs, group.get("roles") or ["-"] * len(group["params"]), strict=True):
             rows.append((name, role, "x".join(map(str, p.shape)) or "()", shown))
     wide = [max(len(row[i]) for row in rows) for i in range(4)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows)

@@ -51,6 +51,7 @@ class Piece(ABC):
     axis: ClassVar[str]  # the kind of piece, which is also its package
     scope: ClassVar[Scope] = "element"
     needs: ClassVar[frozenset[Need]] = frozenset({"grad"})
+    skips_roles: ClassVar[frozenset[str]] = frozenset()  # parameters that it leaves alone, where roles are known
     wants_scale: ClassVar[bool] = False  # whether it reads a second moment (or another magnitude), which the rule must have
 
     def __post_init__(self) -> None:

@@ -148,13 +148,17 @@ class Rule:
         Raises:
             ValueError: for a name that no removable piece of the rule has.
         """
-        removable = {snake(type(x)): None for name in (*_TUPLES, *_OPTIONAL) for x in _listed(getattr(self, name))}
         for name in names:
-            if name not in removable:
-                raise ValueError(f"without: the rule has no piece {name!r} to leave out{did_you_mean(name, removable)}")
+            if name not in self.removable:
+                raise ValueError(f"without: the rule has no piece {name!r} to leave out{did_you_mean(name, self.removable)}")
         kept = {axis: tuple(x for x in getattr(self, axis) if snake(type(x)) not in names) for axis in _TUPLES}
         gone = {axis: None for axis in _OPTIONAL for x in _listed(getattr(self, axis)) if snake(type(x)) in names}
         return replace(self, **kept, **gone) if names else self
+
+    @property
+    def removable(self) -> Mapping[str, Piece]:
+        """What `without` may leave out, by its name in the catalogue."""
+        return {snake(type(x)): x for name in (*_TUPLES, *_OPTIONAL) for x in _listed(getattr(self, name))}
 
     def climbing(self) -> Self:
         """Return the rule that maximizes: the gradient is negated first, so that decay still pulls to zero."""

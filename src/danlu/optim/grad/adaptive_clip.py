@@ -59,12 +59,15 @@ class AbstractUnitClip(GradPiece):
 class AdaptiveClip(AbstractUnitClip):
     """gₒ ← gₒ·min(1, λ·max(‖pₒ‖, floor)/‖gₒ‖): AGC, the norm of each output row at most λ of its weights' norm.
 
-    λ is 0.01 at batch 4096 and up to 0.16 at small ones. Every row keeps its direction. Leave the output head out of it (in a
-    group without the piece), as the paper does. A gain of shape (O, 1, 1, 1) is a vector, one unit, as in the authors' code;
-    timm clips its elements one by one. No state.
+    λ is 0.01 at batch 4096 and up to 0.16 at small ones. Every row keeps its direction. The output head is left alone, as in
+    the paper, wherever roles are known: in an optimizer made from a module or from `groups`. Elsewhere, leave it out in a
+    group ``without`` the piece; ``when("head", without=())`` clips it as well. A gain of shape (O, 1, 1, 1) is a vector, one
+    unit, as in the authors' code; timm clips its elements one by one. No state.
     """
 
     ratio: Positive = 0.01
+
+    skips_roles: ClassVar[frozenset[str]] = frozenset({"head"})
 
     def size(self, x: Tensor) -> Tensor:
         """Return ‖xₒ‖."""
