@@ -18,7 +18,7 @@ demo: $(READY) ## train on real handwritten digits, offline
 	$(BIN)/danlu train digits
 
 test: $(READY) ## the whole test suite (no network, no GPU)
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: $(READY) ## lint, format, types, tests
 	$(BIN)/ruff check .

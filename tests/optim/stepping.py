@@ -11,6 +11,7 @@ from danlu import optim
 
 __all__ = [
     "ALONE",
+    "ELEMENT",
     "EXACT",
     "GRADIENTS",
     "LAYOUTS",
@@ -40,6 +41,8 @@ ALONE = [  # no tensor's step depends on another tensor, nor on a number of the 
     name for name in GRADIENTS if not optim.preset(name)().measures and not optim.preset(name)().shared
 ]
 EXACT = [name for name in ALONE if optim.preset(name)().scope == "element"]  # no sum, whose rounding its order changes
+ELEMENT = [name for name in PRESETS if optim.preset(name)().scope == "element"]  # what a kernel takes
+COMPILE = False  # the way of running, which the fixture `way` sets
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda x: x.clone(),
     "channels_last": lambda x: x.clone(memory_format=torch.channels_last),
@@ -74,8 +77,8 @@ def gradients(params: Sequence[Tensor], steps: int, seed: int = 1) -> list[list[
 
 
 def make(name: str, params: Any, lr: float = 0.01, **options: Any) -> optim.Optimizer:
-    """A preset with every part of it switched on, eager unless told otherwise."""
-    return optim.create(name, params, lr, **{"compile": False, **OPTIONS.get(name, {}), **options})
+    """A preset with every part of it switched on, run in the way of the test unless told otherwise."""
+    return optim.create(name, params, lr, **{"compile": COMPILE, **OPTIONS.get(name, {}), **options})
 
 
 def parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.optim import stepping
 from tests.optim.stepping import (
     ALONE,
     EXACT,
@@ -173,3 +174,9 @@ def test_gradients_are_read_and_never_written(name):
     before = [g.clone() for g in row]
     advance(make(name, params, grad=[{"name": "clip_norm", "max_norm": 0.1}], maximize=True), [row])
     assert same(row, before)
+
+
+def test_a_test_runs_in_the_way_that_it_names(name):
+    optimizer = make(name, start([(4,)], torch.float32))
+    advance(optimizer, gradients(start([(4,)], torch.float32), 1))
+    assert all((lane._kernel is not None) == stepping.COMPILE for lane in optimizer._lanes.values())
