@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(items):
-    """Leave out what a kernel does not take; keep a preset's compiled tests in one worker, which then builds each kernel once."""
+    """Leave out what a kernel does not take; a preset's compiled tests stay in one worker, which builds each kernel once."""
     for item in list(items):
         params = item.callspec.params if hasattr(item, "callspec") else {}
         if params.get("way") == "compiled":

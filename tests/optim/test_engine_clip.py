@@ -7,6 +7,7 @@ import torch
 
 from danlu import optim
 from danlu.optim.grad import ClipNorm, ClipValue
+from danlu.optim.plan import Fixed
 from tests.optim.stepping import advance, gradients, make, parameters, same, snapshot, start
 from tests.papers import clip
 
@@ -31,6 +32,28 @@ def test_two_groups_share_one_norm_and_walk_as_after_torchs_clipping(order, boun
         theirs.step()
     for a, b in zip(moved, parameters(theirs), strict=True):
         torch.testing.assert_close(a, b.detach(), rtol=0, atol=1e-12)
+
+
+def test_a_norm_is_global_over_groups_whose_rules_have_other_measures_before_it():
+    """Also where they stand in opposite orders: then no sum can be shared, and each group is clipped alone."""
+
+    def walk(grads, *orders):
+        params = start([(3,), (4,)])
+        rules = [optim.Rule(optim.direction.Plain(), grad=[grads[i] for i in order]) for order in orders]
+        members = [{"params": [p], "rule": Fixed(rule)} for p, rule in zip(params, rules, strict=True)]
+        optimizer = optim.Optimizer(members, rules[0], lr=1.0)
+        [row] = gradients(params, 1)
+        before = [p.detach().clone() for p in params]
+        return [p - q for p, q in zip(before, advance(optimizer, [row]), strict=True)], row
+
+    clips = (ClipNorm(0.5, order=2.0), ClipNorm(1e6, order=1.0))
+    for orders in ([(0,), (1, 0)], [(1, 0), (0,)], [(0,), (0, 0)], [(0, 1), (0,)]):
+        moved, row = walk(clips, *orders)
+        want = 0.5 / torch.cat(row).norm()
+        for g, step in zip(row, moved, strict=True):
+            torch.testing.assert_close(step, g * want, rtol=1e-12, atol=0)
+    moved, row = walk(clips, (0, 1), (1, 0))
+    assert [float(step.norm()) for step in moved] == pytest.approx([0.5, 0.5], rel=1e-12)
 
 
 @pytest.mark.parametrize("order", [1.0, 2.0, math.inf])

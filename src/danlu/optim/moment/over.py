@@ -48,6 +48,11 @@ class AbstractOver(Moment):
         """The moment's magnitudes."""
         return self.moment.magnitudes(name)
 
+    @property
+    def exact_at_first(self) -> bool:
+        """Whether the moment is; a subclass whose first reading is another one says no."""
+        return self.moment.exact_at_first
+
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the moment's new state."""
         return self.moment.update(name, g, old, c, h)

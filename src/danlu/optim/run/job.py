@@ -61,24 +61,34 @@ class Round:
     def settle(self) -> bool:
         """Measure, reduce over all tensors, and settle, one measure after the other.
 
-        Groups whose rules measure the same thing share one sum: a global norm is global over groups.
+        Groups whose rules measure the same thing share one sum, at whatever place of their rules: a global norm is global over
+        groups. Where two rules measure the same two things in opposite orders, no such turn exists, and each has its own sums.
 
         Returns:
             Whether every sum is finite; if not, the step must not be taken.
         """
-        for depth in range(max((len(job.rule.measures) for job in self._first.values()), default=0)):
-            sums = self._reduced(depth)
+        left = {group: list(job.rule.measures) for group, job in self._first.items() if job.rule.measures}
+        while left:
+            turn = self._turn(left)
+            sums = self._reduced(turn)
             if not all(bool(torch.isfinite(total).all()) for total in sums.values()):
                 return False
-            for group, job in self._first.items():
-                for path, piece in list(job.rule.measures.items())[depth : depth + 1]:
-                    total = sums.get(repr(piece.structure()))
-                    if total is None:  # the group has empty tensors only
-                        continue
+            for group, path in turn.items():
+                rule = self._first[group].rule
+                piece, total = rule.measures[path], sums.get(_kind(rule, path))
+                if total is not None:  # the group has empty tensors only
                     found = piece.settle(total, self._tick(group))
                     self._settled[group][path] = {name: found[name] for name in piece.settles}
-                    self.shared[group] |= {key: _host(x) for key, x in found.items() if key in job.rule.shared}
+                    self.shared[group] |= {key: _host(x) for key, x in found.items() if key in rule.shared}
+            left = {group: rest for group, paths in left.items() if (rest := paths[1:] if group in turn else paths)}
         return True
+
+    def _turn(self, left: Mapping[int, Sequence[str]]) -> dict[int, str]:
+        """The groups whose next measure no other group comes to later, and its path; all groups when each waits for another."""
+        kinds = {group: [_kind(self._first[group].rule, path) for path in paths] for group, paths in left.items()}
+        awaited = {kind for own in kinds.values() for kind in own[1:] if kind != own[0]}
+        ready = [group for group, own in kinds.items() if own[0] not in awaited] or list(left)
+        return {group: left[group][0] for group in ready}
 
     def numbered(self, jobs: Sequence[Job] | None = None) -> Iterator[tuple[Job, Numbers]]:
         """Yield each job with the numbers of its tick; tensors of one group at one step share them."""
@@ -97,19 +107,24 @@ class Round:
         t = 1 + max(x.state["step"] for x in self._jobs if x.group == group)
         return job.rule.ticked(Tick(t, job.lr, job.peak_lr, job.rule.memory, self.shared[group], self._loss))
 
-    def _reduced(self, depth: int) -> dict[str, Tensor]:
-        """The sum (or maximum) of each different measure at one depth, over all tensors but empty ones: no maximum there."""
+    def _reduced(self, turn: Mapping[int, str]) -> dict[str, Tensor]:
+        """The sum (or maximum) of each different measure of a turn, over all tensors but empty ones: no maximum there."""
         sums: dict[str, Tensor] = {}
-        for job, numbers in self.numbered([job for job in self._jobs if len(job.rule.measures) > depth and job.p.numel()]):
-            path, piece = list(job.rule.measures.items())[depth]
+        for job, numbers in self.numbered([job for job in self._jobs if job.group in turn and job.p.numel()]):
+            path = turn[job.group]
             dtype = compute_dtype(job.p)
             p, g = real(job.p.detach()).to(dtype), real(job.g).to(dtype)
             planes = {key: real(x) for key, x in job.state.items() if isinstance(x, Tensor)}
             part = job.rule.structure.measure(path, p, g, planes, numbers.bound(dtype))
-            key = repr(piece.structure())
-            join = torch.maximum if piece.reduction == "max" else torch.add
+            key = _kind(job.rule, path)
+            join = torch.maximum if job.rule.measures[path].reduction == "max" else torch.add
             sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part
         return sums
+
+
+def _kind(rule: Rule, path: str) -> str:
+    """What tells measures of several rules apart: the piece without its numbers."""
+    return repr(rule.measures[path].structure())
 
 
 def _host(x: Kept) -> Kept:
