@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from danlu import optim
+from danlu.optim.moment import Ema
 from danlu.optim.piece import Codec, Decay
 from danlu.optim.roles import ROLES
 from danlu.optim.store import Dense
+from danlu.optim.values import Signal
 from danlu.ranges import hints
 from tests.laws.samples import TOLERANCE, WALKS, dtype_for, host, infos, interval, sample, settings, step, trace, variants
 
@@ -87,6 +89,22 @@ def test_numbers_do_not_shape_the_computation(info):
 def test_a_piece_that_leaves_roles_alone_can_be_left_out(info):
     assert info.cls.skips_roles <= set(ROLES)
     assert info.name in host(info.axis, sample(info)).removable
+
+
+@pytest.mark.parametrize("debias", [True, False])
+@pytest.mark.parametrize("info", [p for p in EVERY if p.values[0].axis == "moment"])
+def test_a_moment_says_truly_whether_its_first_reading_is_the_gradient(info, debias):
+    wraps = "moment" in hints(info.cls)
+    try:
+        piece = sample(info, **({"moment": Ema(0.7, debias=debias)} if wraps else {}))
+    except ValueError:
+        pytest.skip("for magnitudes, or not for this moment")
+    if piece.signal is not Signal.GRADIENT:
+        pytest.skip("holds a magnitude")
+    p = torch.nn.Parameter(torch.zeros(6, dtype=torch.float64))
+    p.grad = torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    optim.Optimizer([p], optim.Rule(optim.direction.Plain(), {"m": piece}), lr=1.0).step()
+    assert torch.allclose(-p.detach(), p.grad, rtol=1e-12, atol=0.0) == piece.exact_at_first
 
 
 @pytest.mark.parametrize("info", EVERY)

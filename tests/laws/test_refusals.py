@@ -60,6 +60,10 @@ REFUSED = {
         lambda: modify.Confidence(SIGNED, SQUARE),
         f"modify.Confidence: first must not be bias-corrected, because the first update would scatter by 0 about it: {PLAIN}",
     ),
+    "an exact average inside another piece": (
+        lambda: moment.Centered(SQUARE, moment.Restart(SIGNED, 5)),
+        f"moment.Centered: first must not be bias-corrected, because the first variance would be 0: {PLAIN}",
+    ),
     "an exact average in a variance": (
         lambda: moment.Centered(SQUARE, SIGNED),
         f"moment.Centered: first must not be bias-corrected, because the first variance would be 0: {PLAIN}",

@@ -24,6 +24,8 @@ SETS = [
     ("adabelief", {}),
     ("adabelief", {**_SOME, "eps": 1e-4}),
     ("adabelief", {**_SOME, "eps": 1e-4, "rectify": False, "decoupled_weight_decay": False}),
+    ("eadam", {}),
+    ("eadam", {**_SOME, "eps": 1e-3}),
     ("nsgda", {}),
     ("nsgda", {"momentum": 0.0, "eps": 0.1, "weight_decay": 0.1}),
     ("sign_sgd", {}),

@@ -1,12 +1,12 @@
 """Rules that differ from Adam in what they divide by, or divide by a norm, or keep the sign only.
 
-SAdam: arXiv:1908.00700. Adam-atan2: arXiv:2407.05872. AMSGrad: arXiv:1904.09237. AdaBelief: arXiv:2010.07468. nSGDA: source 003
-with its step counter repaired. SignSGD and Signum: arXiv:1802.04434. Yogi: NeurIPS 2018.
+SAdam: arXiv:1908.00700. Adam-atan2: arXiv:2407.05872. AMSGrad: arXiv:1904.09237. AdaBelief: arXiv:2010.07468. EAdam:
+arXiv:2011.02150. nSGDA: source 003 with its step counter repaired. SignSGD and Signum: arXiv:1802.04434. Yogi: NeurIPS 2018.
 """
 
 import numpy as np
 
-__all__ = ["adabelief", "adam_atan2", "amsgrad", "nsgda", "nsgda_whole", "sadam", "sign_sgd", "signum", "yogi"]
+__all__ = ["adabelief", "adam_atan2", "amsgrad", "eadam", "nsgda", "nsgda_whole", "sadam", "sign_sgd", "signum", "yogi"]
 
 
 def sadam(p0, grads, lrs, *, betas=(0.9, 0.999), smooth=50.0, weight_decay=0.0, amsgrad=True):
@@ -69,6 +69,19 @@ def adabelief(p0, grads, lrs, *, betas=(0.9, 0.999), eps=1e-16, weight_decay=0.0
         elif rectify:
             u = hat
         p = (1 - lr * weight_decay * decoupled_weight_decay) * p - lr * u
+        path.append(p)
+    return path
+
+
+def eadam(p0, grads, lrs, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    """p ← p − lr·m̂/√v̂, v ← β₂v + (1 − β₂)g² + ε."""
+    (b1, b2), p, path = betas, np.asarray(p0), []
+    m = v = np.zeros_like(p)
+    for t, (g, lr) in enumerate(zip(grads, lrs, strict=True), start=1):
+        g = g + weight_decay * p
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2 + eps
+        p = p - lr * m / (1 - b1**t) / np.sqrt(v / (1 - b2**t))
         path.append(p)
     return path
 

@@ -37,6 +37,11 @@ class Deviation(AbstractOver):
 
     magnitude: ClassVar[bool] = True
 
+    @property
+    def exact_at_first(self) -> bool:
+        """No: it holds the gradient about the moment."""
+        return False
+
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the moment's new state, fed g − m."""
         return self.moment.update(name, g - c.numerator(self.mean).raw, old, c, h)

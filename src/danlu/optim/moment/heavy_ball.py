@@ -27,13 +27,19 @@ class HeavyBall(Moment):
 
     Args:
         momentum: μ.
-        dampening: d; torch's convention leaves the first buffer undamped.
+        dampening: d; torch's convention leaves the first buffer undamped. The first step is meant: a momentum that is switched
+            on later begins damped, where torch's does not.
         nesterov: read one step ahead.
     """
 
     momentum: Beta
     dampening: Fraction = 0.0
     nesterov: bool = False
+
+    @property
+    def exact_at_first(self) -> bool:
+        """Yes, unless it is read one step ahead: b₁ = g."""
+        return not self.nesterov
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of the old buffer and of g."""

@@ -37,6 +37,11 @@ class Lead(AbstractOver):
     beta: Beta
     momentum_decay: MomentumDecay = 4e-3
 
+    @property
+    def exact_at_first(self) -> bool:
+        """No: the gradient is weighed anew."""
+        return False
+
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The average's numbers, and the weights of m and g in the reading."""
         product = tick.memory["mu_product"] * self._mu(tick.t)

@@ -36,6 +36,11 @@ class Lifted(AbstractOver):
 
     magnitude: ClassVar[bool] = True
 
+    @property
+    def exact_at_first(self) -> bool:
+        """No: ε is added."""
+        return False
+
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The moment's numbers and ε."""
         return {**self.moment.scalars(tick), "lift": self.eps}

@@ -33,6 +33,11 @@ class Peak(AbstractOver):
 
     hat: bool = False
 
+    @property
+    def exact_at_first(self) -> bool:
+        """No: the peak is what is read, in both signs."""
+        return False
+
     def slots(self, name: str) -> Mapping[str, Start]:
         """The moment's slots and the maximum."""
         return {**self.moment.slots(name), f"max_{name}": 0.0}

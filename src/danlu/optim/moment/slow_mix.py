@@ -45,6 +45,11 @@ class SlowMix(AbstractOver):
     beta_warmup: Steps = 0
     beta_start: Beta = 0.9
 
+    @property
+    def exact_at_first(self) -> bool:
+        """No: the slow average is added."""
+        return False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.moment.signal is not gradient:

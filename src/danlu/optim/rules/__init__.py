@@ -24,6 +24,7 @@ from danlu.optim.rules.centralized import SGDGC, sgd_gc
 from danlu.optim.rules.d_adapt import DAdaptAdam, dadapt_adam
 from danlu.optim.rules.diffgrad import DiffGrad, diffgrad
 from danlu.optim.rules.dog import DoG, LDoG, dog, ldog
+from danlu.optim.rules.eadam import EAdam, eadam
 from danlu.optim.rules.lamb import LAMB, lamb
 from danlu.optim.rules.lars import LARS, lars
 from danlu.optim.rules.lion import Lion, lion
@@ -100,6 +101,7 @@ __all__ = [
     "DAdaptAdam",
     "DiffGrad",
     "DoG",
+    "EAdam",
     "LDoG",
     "Lion",
     "Lookahead",
@@ -148,6 +150,7 @@ __all__ = [
     "dadapt_adam",
     "diffgrad",
     "dog",
+    "eadam",
     "lamb",
     "lars",
     "ldog",
