@@ -22,6 +22,7 @@ from danlu.optim.run.job import Job, Round
 from danlu.optim.run.lane import Lane, Runner
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.point import average_of
+from danlu.optim.run.words import paired
 from danlu.optim.state import adopt, fresh, group_pairs, saved_of
 from danlu.optim.values import Need
 from danlu.ranges import NonNegative, check
@@ -299,6 +300,7 @@ class Optimizer(torch.optim.Optimizer):
         if self._prepared.get(p) is not plan or "step" not in state:
             for key, value in {"step": 0, **plan.rule.memory, **fresh(plan.rule, p)}.items():
                 state.setdefault(key, value)
+            state.update(paired(state, p, plan.rule))
             self._prepared[p] = plan
         return state
 

@@ -187,6 +187,15 @@ class Codec(Piece):
     fresh: ClassVar[bool] = True
 
     @property
+    def paired(self) -> bool:
+        """Whether it keeps one bfloat16 number per element that `encode` rounded on the bits.
+
+        Two such slots share 32-bit words on a CPU; a kernel then only cuts off the lower bits, and a cast that it might drop
+        would round to zero.
+        """
+        return False
+
+    @property
     def signed(self) -> bool:
         """Whether it keeps values of either sign; a codec that does not is for magnitudes (averages of g² or |g|)."""
         return True

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from danlu.optim.rule import Rule
 from danlu.optim.run.views import compute_dtype, real
+from danlu.optim.run.words import paired
 from danlu.optim.values import Tick
 from danlu.registry import did_you_mean
 
@@ -121,7 +122,7 @@ def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[st
             if like.shape == p.shape
             else value.to(p.device, like.dtype, copy=True)
         )
-    return state
+    return paired(state, p, rule)
 
 
 def _has(entry: Mapping[str, Any]) -> str:

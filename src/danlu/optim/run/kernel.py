@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
+from danlu.optim.run.words import Place, closed, opened
 
 __all__ = ["PARALLEL_FROM", "Kernel", "compiler_for", "kernel"]
 
@@ -40,7 +41,7 @@ def compiler_for(device_type: str) -> str | None:
     return None
 
 
-def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool) -> Kernel:
+def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool, places: Sequence[Place] | None = None) -> Kernel:
     """Return the kernel that advances a 1-D tensor by one step of `rule`; compiled at the first request.
 
     Args:
@@ -48,16 +49,18 @@ def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool) -> K
         p: the parameter, contiguous and 1-D.
         planes: the state tensors in state order, 1-D of the same length.
         parallel: with threads (cpu only).
+        places: the state keys that each plane holds; None for one each, in state order.
 
     Returns:
         A callable ``run(g, h)`` that writes p and the planes; g has the dtype and shape of p.
     """
-    keys = tuple(rule.init(torch.empty(1, device="meta"), torch.float32))
+    if places is None:
+        places = [(key,) for key in rule.init(torch.empty(1, device="meta"), torch.float32)]
     given = [p, p, *planes, None]  # the law's arguments (p, g, *planes, h); g and h come with each call
     dtypes = tuple(t.dtype for t in (p, p, *planes))
-    key = (repr(rule.structure), keys, dtypes, p.device.type, parallel)
+    key = (repr(rule.structure), *places, dtypes, p.device.type, parallel)
     if key not in _BUILT:
-        _BUILT[key] = _build(rule.structure, rule, keys, dtypes, p.device, parallel)
+        _BUILT[key] = _build(rule.structure, rule, places, dtypes, p.device, parallel)
     inputs, compiled = _BUILT[key]
     order = [p.numel() if i is None else given[i] for i in inputs]
     at_g, at_h = inputs.index(1), inputs.index(len(given) - 1)
@@ -73,7 +76,7 @@ def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool) -> K
 def _build(
     structure: Rule,
     rule: Rule,
-    keys: Sequence[str],
+    places: Sequence[Place],
     dtypes: Sequence[torch.dtype],
     device: torch.device,
     parallel: bool,
@@ -83,10 +86,10 @@ def _build(
     def law(*args: Tensor) -> None:
         p, g, *planes, h = args
         numbers = structure.bind(h.unbind())
-        new_p, new = structure.step(p.to(compute), g.to(compute), dict(zip(keys, planes, strict=True)), numbers, p.dtype)
-        moved = {key: x.clone() for key, x in new.items() if any(x is old for old in args)}
-        for key, plane in zip(keys, planes, strict=True):
-            plane.copy_(moved.get(key, new[key]))
+        new_p, new = structure.step(p.to(compute), g.to(compute), opened(places, planes), numbers, p.dtype)
+        new |= {key: x.clone() for key, x in new.items() if any(x is old for old in args)}
+        for keys, plane in zip(places, planes, strict=True):
+            plane.copy_(closed(keys, new))
         p.copy_(new_p)
 
     examples = [torch.ones(_EXAMPLE, dtype=dtype, device=device) for dtype in dtypes]

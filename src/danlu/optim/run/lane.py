@@ -13,6 +13,7 @@ from danlu.optim.rule import Rule
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, compiler_for, kernel
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.views import compute_dtype, flat, real, same_layout
+from danlu.optim.run.words import Place, joined
 
 __all__ = ["AUTO_FROM", "Lane", "Runner"]
 
@@ -35,8 +36,8 @@ class Runner:
         self._required = compile is True
         self._wanted = rule.scope == "element" and (compile is True or (compile == "auto" and total >= AUTO_FROM))
 
-    def kernel_for(self, p: Tensor, planes: list[Tensor]) -> Kernel | None:
-        """Return the kernel for a flat parameter and its flat planes, or None to run eagerly.
+    def kernel_for(self, p: Tensor, planes: list[Tensor], places: list[Place]) -> Kernel | None:
+        """Return the kernel for a flat parameter and its flat planes with the keys that they hold, or None to run eagerly.
 
         Raises:
             RuntimeError: if compilation was asked for and there is no compiler.
@@ -50,7 +51,7 @@ class Runner:
                 )
             return None
         try:
-            return kernel(self.rule, p, planes, parallel=p.numel() >= PARALLEL_FROM)
+            return kernel(self.rule, p, planes, parallel=p.numel() >= PARALLEL_FROM, places=places)
         except Exception as error:
             if self._required:
                 raise
@@ -92,12 +93,13 @@ class Lane:
         self._dtype = compute_dtype(p)
         self._plain = p.is_contiguous() and not p.is_complex()
         self._kernel: Kernel | None = None
+        places, tensors = joined(dict(zip(self._keys, self._seen, strict=True)), runner.rule)
         # One flat order for all: a state tensor whose strides differ from the parameter's would pair the wrong elements.
-        like = [t for t in (p.detach(), *self._seen) if t.shape == self._shape and t.stride() == self._stride]
+        like = [t for t in (p.detach(), *tensors) if t.shape == self._shape and t.stride() == self._stride]
         views = [flat(real(t)) for t in like]
         dense = [view for view in views if view is not None]
-        if len(dense) == 1 + len(self._seen):
-            self._kernel = runner.kernel_for(dense[0], dense[1:])
+        if len(dense) == 1 + len(tensors):
+            self._kernel = runner.kernel_for(dense[0], dense[1:], places)
 
     def fits(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> bool:
         """Whether the lane still describes this parameter, this state and this structure."""

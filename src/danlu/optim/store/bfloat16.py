@@ -33,6 +33,11 @@ class BFloat16(Codec):
 
     seed: Annotated[int, Interval(0, 2**63, "left")] = 0
 
+    @property
+    def paired(self) -> bool:
+        """Two such slots share words."""
+        return True
+
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """This step's seed."""
         return {"seed": seed_number("store", self.seed, tick.t)}
