@@ -187,6 +187,18 @@ class Codec(Piece):
     fresh: ClassVar[bool] = True
 
     @property
+    def row(self) -> int:
+        """How many consecutive elements share what is kept beside them; 0 when each is kept for itself.
+
+        A codec with rows also takes tensors of shape (rows, row); each of its parts has a number per element, or one per row.
+        """
+        return 0
+
+    def at(self, count: int) -> Codec:
+        """What stands in its place at a tensor of that many elements."""
+        return self
+
+    @property
     def paired(self) -> bool:
         """Whether it keeps one bfloat16 number per element that `encode` rounded on the bits.
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
+from danlu.optim.run.views import compute_dtype
 from danlu.optim.run.words import Place, closed, opened
 
 __all__ = ["PARALLEL_FROM", "Kernel", "compiler_for", "kernel"]
@@ -46,8 +47,8 @@ def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool, plac
 
     Args:
         rule: any rule of element scope; only its structure matters.
-        p: the parameter, contiguous and 1-D.
-        planes: the state tensors in state order, 1-D of the same length.
+        p: the parameter, contiguous, 1-D or a matrix with rows of one length.
+        planes: the state tensors in state order, of the shape of p or 1-D with a number per row.
         parallel: with threads (cpu only).
         places: the state keys that each plane holds; None for one each, in state order.
 
@@ -58,11 +59,11 @@ def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool, plac
         places = [(key,) for key in rule.init(torch.empty(1, device="meta"), torch.float32)]
     given = [p, p, *planes, None]  # the law's arguments (p, g, *planes, h); g and h come with each call
     dtypes = tuple(t.dtype for t in (p, p, *planes))
-    key = (repr(rule.structure), *places, dtypes, p.device.type, parallel)
+    key = (repr(rule.structure), *places, dtypes, p.shape[1:], p.device.type, parallel)
     if key not in _BUILT:
-        _BUILT[key] = _build(rule.structure, rule, places, dtypes, p.device, parallel)
+        _BUILT[key] = _build(rule.structure, rule, places, [p, p, *planes], parallel)
     inputs, compiled = _BUILT[key]
-    order = [p.numel() if i is None else given[i] for i in inputs]
+    order = [len(p) if i is None else given[i] for i in inputs]
     at_g, at_h = inputs.index(1), inputs.index(len(given) - 1)
 
     def run(g: Tensor, h: Tensor) -> None:
@@ -77,11 +78,10 @@ def _build(
     structure: Rule,
     rule: Rule,
     places: Sequence[Place],
-    dtypes: Sequence[torch.dtype],
-    device: torch.device,
+    tensors: Sequence[Tensor],
     parallel: bool,
 ) -> tuple[list[int | None], Callable[..., Any]]:
-    compute = torch.float64 if dtypes[0] == torch.float64 else torch.float32
+    compute = compute_dtype(tensors[0])
 
     def law(*args: Tensor) -> None:
         p, g, *planes, h = args
@@ -92,8 +92,9 @@ def _build(
             plane.copy_(closed(keys, new))
         p.copy_(new_p)
 
-    examples = [torch.ones(_EXAMPLE, dtype=dtype, device=device) for dtype in dtypes]
-    examples.append(torch.ones(len(rule.layout), dtype=compute, device=device))
+    length = _EXAMPLE // tensors[0].shape[1:].numel()
+    examples = [torch.ones(length, *x.shape[1:], dtype=x.dtype, device=x.device) for x in tensors]
+    examples.append(torch.ones(len(rule.layout), dtype=compute, device=tensors[0].device))
     return _capture(law, examples, threads=-1 if parallel else 1)
 
 
@@ -132,7 +133,8 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
         for example in examples[:-1]:
             torch._dynamo.maybe_mark_dynamic(example, 0)
         # A generated module has a code object of its own, so kernels do not count as recompilations of one function.
-        torch.compile(traced, dynamic=True, fullgraph=True, backend=backend)(*examples)
+        rows = examples[0].ndim == 2  # of a length that stays
+        torch.compile(traced, dynamic=None if rows else True, fullgraph=True, backend=backend)(*examples)
     return inputs, compiled[0]
 
 

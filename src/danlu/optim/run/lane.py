@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import is_
 from typing import Any, Literal
 
 from torch import Tensor
 
 from danlu.optim.rule import Rule
+from danlu.optim.run.blocks import in_blocks, row_of
+from danlu.optim.run.eager import step_eagerly
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, compiler_for, kernel
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.views import compute_dtype, flat, real, same_layout
@@ -34,7 +36,14 @@ class Runner:
         self.structure = rule.structure
         self.key = repr(rule.structure)
         self._required = compile is True
-        self._wanted = rule.scope == "element" and (compile is True or (compile == "auto" and total >= AUTO_FROM))
+        self._at: dict[int, Rule] = {}
+        self._wanted = compile is True or (compile == "auto" and total >= AUTO_FROM)
+
+    def at(self, count: int) -> Rule:
+        """The rule as it acts on a tensor of that many elements."""
+        if count not in self._at:
+            self._at[count] = self.rule.at(count)
+        return self._at[count]
 
     def kernel_for(self, p: Tensor, planes: list[Tensor], places: list[Place]) -> Kernel | None:
         """Return the kernel for a flat parameter and its flat planes with the keys that they hold, or None to run eagerly.
@@ -42,7 +51,22 @@ class Runner:
         Raises:
             RuntimeError: if compilation was asked for and there is no compiler.
         """
-        if not self._wanted or not p.numel():
+        return self._built(p, lambda rule: kernel(rule, p, planes, p.numel() >= PARALLEL_FROM, places))
+
+    def blocks_for(self, p: Tensor, slots: dict[str, Tensor]) -> Kernel | None:
+        """Return the kernel in blocks for a contiguous parameter and its state, or None to run eagerly.
+
+        Raises:
+            RuntimeError: as `kernel_for`.
+        """
+        flat_slots = {key: x.view(-1) for key, x in slots.items() if x.is_contiguous()}
+        if len(flat_slots) < len(slots):
+            return None
+        return self._built(p, lambda rule: in_blocks(rule, p.view(-1), flat_slots))
+
+    def _built(self, p: Tensor, build: Callable[[Rule], Kernel]) -> Kernel | None:
+        rule = self.at(p.numel())
+        if not self._wanted or not p.numel() or not _elementwise(rule):
             return None
         if compiler_for(p.device.type) is None:
             if self._required:
@@ -51,7 +75,7 @@ class Runner:
                 )
             return None
         try:
-            return kernel(self.rule, p, planes, parallel=p.numel() >= PARALLEL_FROM, places=places)
+            return build(rule)
         except Exception as error:
             if self._required:
                 raise
@@ -60,6 +84,13 @@ class Runner:
                 f"no kernel could be built ({type(error).__name__}: {error}); the optimizer runs eagerly", stacklevel=2
             )
             return None
+
+
+def _elementwise(rule: Rule) -> bool:
+    """Whether no piece looks beyond an element but codecs, and those no further than their rows."""
+    row = row_of(rule)
+    wide = [codec for codec in rule.codecs.values() if codec.scope != "element" and not (row and codec.row == row)]
+    return not wide and rule.but(store={}).scope == "element"
 
 
 class Lane:
@@ -93,7 +124,11 @@ class Lane:
         self._dtype = compute_dtype(p)
         self._plain = p.is_contiguous() and not p.is_complex()
         self._kernel: Kernel | None = None
-        places, tensors = joined(dict(zip(self._keys, self._seen, strict=True)), runner.rule)
+        slots = dict(zip(self._keys, self._seen, strict=True))
+        if row_of(runner.at(p.numel())):
+            self._kernel = runner.blocks_for(p.detach(), slots) if self._plain else None
+            return
+        places, tensors = joined(slots, runner.rule)
         # One flat order for all: a state tensor whose strides differ from the parameter's would pair the wrong elements.
         like = [t for t in (p.detach(), *tensors) if t.shape == self._shape and t.stride() == self._stride]
         views = [flat(real(t)) for t in like]
@@ -118,14 +153,5 @@ class Lane:
         self._kernel(own, numbers.packed(self._dtype, own.device))
 
     def _eager(self, g: Tensor, numbers: Numbers) -> None:
-        p = real(self.p)
         planes = {key: real(t) for key, t in zip(self._keys, self._seen, strict=True)}
-        new_p, new = self._runner.structure.step(
-            p.to(self._dtype), real(g).to(self._dtype), planes, numbers.bound(self._dtype), p.dtype
-        )
-        olds = list(planes.values())
-        for key, plane in planes.items():  # a state that was handed on as it is must not be read after it was overwritten
-            new[key] = new[key].clone() if any(new[key] is old for old in olds if old is not plane) else new[key]
-        for key, plane in planes.items():
-            plane.copy_(new[key])
-        p.copy_(new_p)  # last: a slot may keep the old parameter
+        step_eagerly(self._runner.structure, real(self.p), real(g), planes, numbers.bound(self._dtype))
