@@ -7,7 +7,7 @@ import torch
 from danlu import optim
 from danlu.optim.run import kernel
 from danlu.optim.run.lane import Lane
-from danlu.optim.store import Int8
+from danlu.optim.store import BFloat16, Int8
 from tests.golden.replay import load
 
 CODES = load("A_quant8_blockwise__torchao.npz")[1]
@@ -169,6 +169,16 @@ def test_a_kernel_in_rows_gives_the_eager_numbers(name, n):
             torch.testing.assert_close(kept, other[key], rtol=1e-5, atol=0)
     assert ((p - q).abs() <= 1e-6).double().mean() >= 0.97
     assert (p - q).abs().max() <= 1e-3  # a tenth of a step
+
+
+@pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no C++ compiler")
+def test_codecs_mix_in_one_kernel(monkeypatch):
+    store = {"exp_avg": BFloat16(), "exp_avg_sq": Int8(root=True)}
+    (p, state), (q, _) = (stepped("adamw", 512, on, store=store) for on in (True, False))
+    assert state["exp_avg"].is_contiguous()
+    assert ((p - q).abs() <= 1e-6).double().mean() >= 0.97
+    monkeypatch.setattr(Lane, "_eager", None)
+    stepped("adamw", 512, True, store=store)
 
 
 @pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no C++ compiler")
