@@ -208,11 +208,6 @@ class Rule:
             chosen = {**signed, **{slot: self.store.for_magnitudes() for slot in full if slot in self._magnitudes}}
         return {slot: chosen.get(slot, Dense()) for slot in self.slots}
 
-    def at(self, count: int) -> Self:
-        """Return the rule as it acts on a tensor of that many elements, which a codec may leave dense."""
-        chosen = {slot: codec.at(count) for slot, codec in self.codecs.items()}
-        return self if chosen == self.codecs else replace(self, store=chosen)
-
     @property
     def _magnitudes(self) -> frozenset[str]:
         of_moments = (moment.magnitudes(name) for name, moment in self.moments.items())

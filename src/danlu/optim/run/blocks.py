@@ -10,9 +10,15 @@ from danlu.optim.rule import Rule
 from danlu.optim.run.eager import step_eagerly
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, kernel
 
-__all__ = ["in_blocks", "row_of"]
+__all__ = ["at_size", "in_blocks", "row_of"]
 
 _ROWS = 2048  # of one call: what a kernel keeps for itself between its loops, two numbers an element or so, stays in the cache
+
+
+def at_size(rule: Rule, count: int) -> Rule:
+    """Return the rule as it acts on a tensor of that many elements, which a codec may leave dense."""
+    chosen = {slot: codec.at(count) for slot, codec in rule.codecs.items()}
+    return rule if chosen == rule.codecs else rule.but(store=chosen)
 
 
 def row_of(rule: Rule) -> int:

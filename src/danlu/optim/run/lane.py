@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from danlu.optim.rule import Rule
-from danlu.optim.run.blocks import in_blocks, row_of
+from danlu.optim.run.blocks import at_size, in_blocks, row_of
 from danlu.optim.run.eager import step_eagerly
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, compiler_for, kernel
 from danlu.optim.run.numbers import Numbers
@@ -42,7 +42,7 @@ class Runner:
     def at(self, count: int) -> Rule:
         """The rule as it acts on a tensor of that many elements."""
         if count not in self._at:
-            self._at[count] = self.rule.at(count)
+            self._at[count] = at_size(self.rule, count)
         return self._at[count]
 
     def kernel_for(self, p: Tensor, planes: list[Tensor], places: list[Place]) -> Kernel | None:

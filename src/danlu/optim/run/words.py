@@ -68,7 +68,7 @@ def joined(slots: Mapping[str, Tensor], rule: Rule) -> tuple[list[Place], list[T
 
 
 def _pairs(slots: Mapping[str, Any], rule: Rule) -> Iterator[tuple[str, str]]:
-    """The slots that may share words, two by two in the rule's order; an odd one is left alone, and all beside codecs with rows."""
+    """The slots that may share words, two by two in the rule's order; none beside codecs with rows."""
     flat = not any(codec.row for codec in rule.codecs.values())
     keys = [slot for slot, codec in rule.codecs.items() if flat and codec.paired and slot in slots]
     return zip(keys[::2], keys[1::2], strict=False)
