@@ -335,7 +335,7 @@ def test_without_observers_plain_lines_go_to_stderr(capsys):
     [
         ({"accumulate": 0}, r"Trainer: accumulate must be in \[1, inf\), got 0"),
         ({"clip": -1.0}, r"clip must be"),
-        ({"nonfinite": "stop"}, "nonfinite must be one of raise, skip"),
+        ({"nonfinite": "ignore"}, "nonfinite must be one of raise, skip"),
         ({"until": "20 epochs"}, "duration '20 epochs' is not understood"),
         ({"until": 0}, "until must be longer than 0"),
         ({"evaluate_every": "0ep"}, "evaluate_every must be longer than 0, got '0ep'"),

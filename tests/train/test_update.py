@@ -357,7 +357,7 @@ def test_a_bare_mean_is_exact_only_in_a_window_of_one():
     [
         (lambda m, o: Update(m, loss, o)([]), "the window is empty"),
         (lambda m, o: Update(m, loss, o, clip=0.0), r"Update: clip must be .*\(0, inf\).* got 0.0"),
-        (lambda m, o: Update(m, loss, o, nonfinite="ignore"), "nonfinite must be one of raise, skip, got 'ignore'"),
+        (lambda m, o: Update(m, loss, o, nonfinite="ignore"), "nonfinite must be one of raise, skip, stop, got 'ignore'"),
         (lambda m, o: Update(m, lambda m, b: (loss(m, b).total, -1), o)([tokens(2)]), "counted -1.0 items"),
         (lambda m, o: Update(m, lambda m, b: (loss(m, b).total.detach(), 1), o)([tokens(2)]), "received a gradient"),
         (lambda m, o: Update(network(1), loss, o)([tokens(2)]), "was the optimizer made for another model"),
