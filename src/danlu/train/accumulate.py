@@ -24,21 +24,24 @@ class Accumulated:
 
     Args:
         sums: of the losses.
-        unit: ``p.grad`` times this is the gradient of the sum of the losses; of their mean, when there are parts.
+        unit: ``p.grad`` times this is the gradient of the sum of the losses, or of their mean.
+        mean: which of the two.
         stop: whether a rank wants to stop.
     """
 
     sums: LossSum
     unit: float
+    mean: bool
     stop: bool
 
 
 def accumulate(setup: Setup, window: Sequence[Any], stop: bool = False) -> Accumulated:
     """Leave in ``p.grad`` a multiple of the gradient of the window's loss, complete on every rank.
 
-    Backward runs on each micro-batch's sum as soon as that is there; the count is divided by afterwards. A loss with
-    parts has no single count to divide by: there, and in the first window in float16, the sums of all micro-batches
-    but the first are found beforehand, by forward passes without gradients, from the same random numbers and buffers.
+    Backward runs on each micro-batch's sum as soon as that is there; the count is divided by afterwards. Of a single
+    micro-batch the count is known, and backward runs on the mean. A loss with parts has no single count to divide by:
+    there, and in the first window in float16, the sums of all micro-batches but the first are found beforehand, by
+    forward passes without gradients, from the same random numbers and buffers.
 
     Args:
         setup: what is evaluated.
@@ -62,7 +65,8 @@ def accumulate(setup: Setup, window: Sequence[Any], stop: bool = False) -> Accum
         if not work.told:
             setup.ranks.fail()
         raise
-    return Accumulated(whole, setup.ranks.size / work.multiplier(whole), work.stop)  # the wrappers average over ranks
+    unit = setup.ranks.size / work.multiplier(whole)  # the wrappers average over ranks
+    return Accumulated(whole, unit, work.divides(whole), work.stop)
 
 
 class _Work:
@@ -73,6 +77,7 @@ class _Work:
         self.told = False  # whether the other ranks have heard of this window
         self.seen: list[LossSum] = []
         self.passes = setup.ranks.passes(len(window))
+        self.alone = self.passes == 1 and setup.ranks.size == 1
 
     def run(self) -> LossSum:
         """Run forward and backward of every micro-batch; return the sums over all."""
@@ -99,12 +104,15 @@ class _Work:
         scaler = self.setup.scaler
         if scaler is None:
             return 1.0
-        return scaler.scale if whole.parts else scaler.scale / (scaler.nominal or 1.0)
+        return scaler.scale if self.divides(whole) else scaler.scale / (scaler.nominal or 1.0)
+
+    def divides(self, whole: LossSum) -> bool:
+        """Return whether backward runs on means."""
+        return bool(whole.parts) or self.alone
 
     def _forward(self, j: int) -> LossSum:
         """The j-th micro-batch's loss; past the end of the window, that of the last one with weight 0."""
-        alone = self.passes == 1 and self.setup.ranks.size == 1
-        part = self.setup.forward(self.window[min(j, len(self.window) - 1)], alone)
+        part = self.setup.forward(self.window[min(j, len(self.window) - 1)], self.alone)
         if j < len(self.window):
             return part
         return LossSum(part.total * 0, 0, parts={name: (total * 0, 0) for name, (total, _) in part.parts.items()})
@@ -125,7 +133,7 @@ class _Work:
         return whole
 
     def _backward(self, part: LossSum, whole: LossSum) -> None:
-        total = part.over(whole) if whole.parts else part.total
+        total = part.over(whole) if self.divides(whole) else part.total
         if self.setup.scaler is not None:
             total = total.to(torch.promote_types(total.dtype, torch.float32)) * self.multiplier(whole)
         if total.requires_grad:  # not so for a micro-batch that the loss function gave up early

@@ -17,8 +17,9 @@ def optimized(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def scale(gradients: list[Tensor], factor: float) -> None:
-    """Multiply every gradient by `factor`, in place."""
-    torch._foreach_mul_(gradients, factor)
+    """Multiply every gradient by `factor`, in place; by 1 costs nothing."""
+    if factor != 1.0:
+        torch._foreach_mul_(gradients, factor)
 
 
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:

@@ -112,7 +112,7 @@ class Objective:
         parts = {name: numbers.pop(name) for name in sums.parts}
         terms = [(total, count), *parts.values()]
         empty = not any(n for _, n in terms)
-        unit = found.unit if parts or not count else found.unit / count
+        unit = found.unit if found.mean or not count else found.unit / count
         loss = math.nan if empty else math.fsum(a / n for a, n in terms if n)
         grad_norm = last * unit
         finite = math.isfinite(loss) and math.isfinite(grad_norm)
