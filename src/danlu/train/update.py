@@ -172,11 +172,12 @@ class Update:
     def _abandoned(self, abandoned: AbandonedError) -> Report:
         report = abandoned.report
         if isinstance(abandoned, NonFiniteError):
-            self._in_a_row += 1
             if self.nonfinite == "raise":
                 raise NonFiniteError(report) from None
-            if self.nonfinite == "skip" and self._in_a_row >= self.max_skips:
-                raise NonFiniteError(replace(report, reason=f"{report.reason}; the {self._in_a_row}th in a row")) from None
+            self._in_a_row += 1
+            if self._in_a_row >= self.max_skips:
+                reason = f"{report.reason}; number {self._in_a_row} in a row, which is max_skips"
+                raise NonFiniteError(replace(report, reason=reason)) from None
             report = replace(report, stop=report.stop or self.nonfinite == "stop")
         self.skips += 1
         return report
