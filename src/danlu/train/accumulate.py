@@ -89,7 +89,8 @@ class _Work:
                 self.seen.append(part.detach())
                 if not self.told and (last or part.parts or self.unscaled):
                     whole = self._tell(part, j)
-                if part.parts.keys() != (whole if self.told else self.seen[0]).parts.keys():
+                first = self.seen[0].parts.keys()
+                if part.parts.keys() != first or (self.told and whole.parts.keys() != first):
                     raise ValueError(f"the parts of the loss must be the same in every micro-batch, got {sorted(part.parts)}")
                 self._backward(part, whole)
         return whole
