@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class RankError(RuntimeError):
-    """Another rank failed; its own message says why."""
+    """Another rank failed; its own message says why. The run is over: a wrapper may be in the midst of synchronising."""
 
 
 class _Sharded(Protocol):
