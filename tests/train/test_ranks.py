@@ -32,6 +32,7 @@ def launched(rank, work, store):
     dist.init_process_group("gloo", store=dist.FileStore(store, 2), rank=rank, world_size=2, timeout=timedelta(seconds=20))
     try:
         work(rank)
+        dist.barrier()  # who is done first must not close the connection of the other
     finally:
         dist.destroy_process_group()
 
