@@ -357,7 +357,7 @@ def test_a_bare_mean_is_exact_only_in_a_window_of_one():
     [
         (lambda m, o: Update(m, loss, o)([]), "the window is empty"),
         (lambda m, o: Update(m, loss, o, clip=0.0), r"Update: clip must be .*\(0, inf\).* got 0.0"),
-        (lambda m, o: Update(m, loss, o, nonfinite="ignore"), "nonfinite must be one of raise, skip, got 'ignore'"),
+        (lambda m, o: Update(m, loss, o, nonfinite="ignore"), "nonfinite must be one of raise, skip, stop, got 'ignore'"),
         (lambda m, o: Update(m, lambda m, b: (loss(m, b).total, -1), o)([tokens(2)]), "counted -1.0 items"),
         (lambda m, o: Update(m, lambda m, b: (loss(m, b).total.detach(), 1), o)([tokens(2)]), "received a gradient"),
         (lambda m, o: Update(network(1), loss, o)([tokens(2)]), "was the optimizer made for another model"),
@@ -379,3 +379,112 @@ def test_a_sparse_gradient_is_normalised_clipped_and_measured():
         reports.append(update([torch.tensor([1, 1, 2]), torch.tensor([2, 5])]))
     assert reports[0].grad_norm == pytest.approx(reports[1].grad_norm, rel=1e-13)
     torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-13, atol=1e-15)
+
+
+# Memory, transforms, and what to do about what is not finite
+
+
+@pytest.mark.parametrize("micro_batch", [1, 4, 100])
+def test_micro_batches_change_the_memory_and_not_the_update(micro_batch):
+    sizes = []
+
+    def watching(model, batch):
+        sizes.append(len(batch[0]))
+        return loss(model, batch)
+
+    ends = []
+    for options in ({}, {"micro_batch": micro_batch}):
+        model = network()
+        update = Update(model, watching, torch.optim.AdamW(model.parameters(), lr=0.1), **options)
+        reports = [update(cut(tokens(9, k), [6, 3])) for k in range(3)]
+        ends.append((list(model.parameters()), [r.loss for r in reports]))
+    assert max(sizes[6:]) == min(6, micro_batch)
+    assert ends[1][1] == pytest.approx(ends[0][1], rel=1e-12)
+    for a, b in zip(ends[0][0], ends[1][0], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
+
+
+def test_batches_are_split_as_you_say():
+    model = network()
+
+    def halves(batch, size):
+        assert size == 2
+        return cut(batch, [1, 5])
+
+    update = Update(model, loss, torch.optim.SGD(model.parameters(), lr=0.1), micro_batch=2, split=halves)
+    assert update([tokens(6)]).count == int((tokens(6)[1] != -100).sum())
+
+
+def test_transforms_see_the_gradient_of_the_mean_and_come_before_clipping():
+    model, batch = network(), tokens(8)
+    free = torch.autograd.grad(loss(model, batch).mean, model.parameters())
+    norm = math.sqrt(sum(float((g**2).sum()) for g in free))
+    seen = []
+
+    def double(parameters):
+        seen.append([p.grad.clone() for p in parameters])
+        for p in parameters:
+            p.grad *= 2
+
+    weights = [p.detach().clone() for p in model.parameters()]
+    update = Update(model, loss, torch.optim.SGD(model.parameters(), lr=1.0), transforms=[double, double], clip=norm)
+    report = update(cut(batch, [1, 7]))
+    assert report.clipped  # at 4 times the norm
+    assert report.grad_norm == pytest.approx(norm, rel=1e-12)
+    for p, w, g, once, twice in zip(model.parameters(), weights, free, *seen, strict=True):
+        torch.testing.assert_close(once, g, rtol=1e-11, atol=1e-15)
+        torch.testing.assert_close(twice, 2 * g, rtol=1e-11, atol=1e-15)
+        torch.testing.assert_close(w - p, g, rtol=1e-11, atol=1e-15)
+
+
+def test_a_transform_that_makes_nans_is_found_out():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def spoil(parameters):
+        parameters[1].grad.fill_(math.inf)
+
+    before = state(model, optimizer)
+    with pytest.raises(NonFiniteError, match=r"after the gradient transforms, loss is 1\..*gradients in 0\.bias"):
+        Update(model, loss, optimizer, transforms=[spoil])([tokens(3)])
+    assert same(state(model, optimizer), before)
+
+
+def test_skipping_ends_after_so_many_in_a_row():
+    model = network()
+    update = Update(model, loss, torch.optim.SGD(model.parameters(), lr=0.1), nonfinite="skip", max_skips=3)
+    worse, masked = [bad(tokens(3))], [(tokens(3)[0], torch.full((3, 3), -100))]
+    for window in (worse, worse, [tokens(3)], worse, masked, worse):
+        update(window)
+    assert (update.applied, update.skips) == (1, 5)
+    with pytest.raises(NonFiniteError, match=r"loss is nan.*; number 3 in a row, which is max_skips"):
+        update(worse)
+
+
+def test_stopping_is_said_and_not_done():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    update = Update(model, loss, optimizer, nonfinite="stop")
+    assert not update([tokens(3)]).stop
+    before = state(model, optimizer)
+    report = update([bad(tokens(3))])
+    assert report.stop
+    assert report.skipped
+    assert same(state(model, optimizer), before)
+    report = update([tokens(3)], stop=True)
+    assert report.stop
+    assert not report.skipped
+
+
+def test_torch_schedulers_follow_applied_updates():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+    update = Update(model, loss, optimizer, nonfinite="skip")
+    seen = []
+    for window in ([tokens(3)], [bad(tokens(3))], [tokens(3)], [tokens(3)]):
+        report = update(window)
+        if not report.skipped:
+            scheduler.step()
+        seen.append(report.lr[0])
+    assert seen == [1.0, 0.5, 0.5, 0.25]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, final
@@ -19,19 +20,26 @@ Count: TypeAlias = int | float | Tensor
 class LossSum:
     """Σᵢ ℓᵢ over `count` items. Sums add, so the mean over any union of batches is (Σ totals)/(Σ counts), exactly.
 
+    A loss made of parts that count differently (per token and per text, per pixel and per picture) is
+    total/count + Σₖ sumₖ/countₖ, each quotient taken over all items of the window. A weight belongs into the sum:
+    ``parts={"kl": (beta * kl.sum(), len(kl))}``. Parts are logged by name, like measures.
+
     Args:
         total: the differentiable sum, a 0-d tensor.
         count: the items in it, at least 0; a sum of weights if the items are weighted.
         measures: what to log beside the loss, name → (sum, count), each with its own count; never differentiated.
+        parts: further terms of the loss, name → (differentiable sum, count). Over several micro-batches or ranks all
+            counts must be known before the first backward pass, which costs one more forward pass over the rest.
 
     Raises:
-        ValueError: when total is not one number.
-        TypeError: when total is not a tensor, or a measure is not a pair.
+        ValueError: when total is not one number, or a name is both a measure's and a part's.
+        TypeError: when total is not a tensor, or a measure or part is not a pair.
     """
 
     total: Tensor
     count: Count
     measures: Mapping[str, tuple[Count, Count]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[Tensor, Count]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.total, Tensor):
@@ -40,26 +48,46 @@ class LossSum:
             raise ValueError(f"LossSum: total must be one number, got shape {list(self.total.shape)}; use .sum()")
         if isinstance(self.count, Tensor) and self.count.ndim:
             raise ValueError(f"LossSum: count must be one number, got shape {list(self.count.shape)}; use .sum()")
-        for name, pair in self.measures.items():
-            if not (isinstance(pair, tuple) and len(pair) == 2):
-                raise TypeError(f"LossSum: measure {name!r} must be a pair (sum, count), got {pair!r}")
+        for what, named in (("measure", self.measures), ("part", self.parts)):
+            for name, pair in named.items():
+                if not (isinstance(pair, tuple) and len(pair) == 2):
+                    raise TypeError(f"LossSum: {what} {name!r} must be a pair (sum, count), got {pair!r}")
+        if both := self.measures.keys() & self.parts.keys():
+            raise ValueError(f"LossSum: {min(both)!r} is a measure and a part, and both are logged by name; rename one")
 
     def __add__(self, other: LossSum) -> LossSum:
-        measures = dict(self.measures)
-        for name, (total, count) in other.measures.items():
-            have = measures.get(name, (0, 0))
-            measures[name] = (have[0] + total, have[1] + count)
-        return LossSum(self.total + other.total, self.count + other.count, measures)
+        measures, parts = _added(self.measures, other.measures), _added(self.parts, other.parts)
+        return LossSum(self.total + other.total, self.count + other.count, measures, parts)
 
     @property
     def mean(self) -> Tensor:
-        """The mean loss, total/count; nan when there is no item."""
-        return self.total / self.count
+        """The mean loss, total/count + Σ sum/count of the parts; nan when there is no item, 0 for a part without one."""
+        return self.over(self)
+
+    def over(self, whole: LossSum) -> Tensor:
+        """Return what this batch contributes to the mean loss of `whole`, of which it is a share."""
+        if not self.parts:
+            return self.total / whole.count
+        counts = {name: count for name, (_, count) in whole.parts.items()}
+        shares = [(self.total, whole.count), *((total, counts[name]) for name, (total, _) in self.parts.items())]
+        terms = [total / count for total, count in shares if count]
+        return sum(terms[1:], terms[0]) if terms else self.total * math.nan
 
     def detach(self) -> LossSum:
         """Return the same numbers without the graph that made them."""
-        measures = {name: (_detached(total), _detached(count)) for name, (total, count) in self.measures.items()}
-        return LossSum(self.total.detach(), _detached(self.count), measures)
+        return LossSum(self.total.detach(), _detached(self.count), _each(self.measures), _each(self.parts))
+
+
+def _added(some: Mapping[str, tuple[Any, Any]], others: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    added = dict(some)
+    for name, (total, count) in others.items():
+        have = added.get(name, (0, 0))
+        added[name] = (have[0] + total, have[1] + count)
+    return added
+
+
+def _each(pairs: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
+    return {name: (_detached(total), _detached(count)) for name, (total, count) in pairs.items()}
 
 
 def _detached(value: Count) -> Count:

@@ -1,6 +1,7 @@
 """Training: one exact update for anybody's loop, and the loop around it."""
 
 from danlu.train.averaged import at_average
+from danlu.train.batch import split_batch
 from danlu.train.callback import Callback, on
 from danlu.train.clip import clip_coefficient
 from danlu.train.clock import Clock
@@ -8,8 +9,11 @@ from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, TopK
+from danlu.train.precision import Precision
+from danlu.train.ranks import RankError
 from danlu.train.report import NonFiniteError, Report
 from danlu.train.run_directory import RunDirectory
+from danlu.train.scaler import LossScaler
 from danlu.train.step import Step
 from danlu.train.trainer import Trainer
 from danlu.train.update import Update
@@ -21,12 +25,15 @@ __all__ = [
     "Callback",
     "Clock",
     "JsonLines",
+    "LossScaler",
     "Mean",
     "Metric",
     "NonFiniteError",
     "Observer",
     "Perplexity",
     "PlainLog",
+    "Precision",
+    "RankError",
     "Report",
     "Result",
     "Row",
@@ -39,5 +46,6 @@ __all__ = [
     "clip_coefficient",
     "evaluate",
     "on",
+    "split_batch",
     "windows",
 ]

@@ -11,6 +11,8 @@ from torch import nn
 from danlu.loss import as_loss_sum
 from danlu.train.batch import device_of, to_device
 from danlu.train.metrics import Metric
+from danlu.train.precision import Precision, autocast
+from danlu.train.ranks import RankError, Ranks
 from danlu.train.tally import Tally
 
 __all__ = ["Predict", "evaluate", "predict_pair"]
@@ -38,8 +40,12 @@ def evaluate(
     *,
     metrics: Mapping[str, Metric] | None = None,
     predict: Predict = predict_pair,
+    precision: Precision = "fp32",
 ) -> dict[str, float]:
     """(Σ totals)/(Σ counts) over all batches, in eval mode and without gradients; exact for ragged batches.
+
+    With a model in DistributedDataParallel each rank gives the batches of its own share, of any number and size, and
+    the result is that of all, on every rank. Give no item twice: shares need no padding.
 
     Every module goes back to the mode that it was in, also when the loss function raises.
 
@@ -49,39 +55,51 @@ def evaluate(
         batches: the data; moved to the model's device.
         prefix: of the names.
         metrics: name → metric, such as `danlu.train.Accuracy` or one of torchmetrics; they are reset first. They cost a
-            second forward pass: what is a sum and a count is had for nothing as a measure of the loss.
+            second forward pass: what is a sum and a count is had for nothing as a measure of the loss. With several
+            ranks a metric is of this rank's share, unless it synchronises itself, as those of torchmetrics do.
         predict: what the metrics are told of a batch.
+        precision: of the forward pass, as in `Update`.
 
     Returns:
         ``{"valid/loss": …}``, one entry per measure and one per metric; nan where nothing was counted.
 
     Raises:
-        ValueError: when there is no batch, or a metric has the name of a measure, or is no single number.
+        ValueError: when there is no batch on any rank, or a metric has the name of a measure, or is no single number.
+        RankError: when another rank failed.
     """
     told = dict(metrics or {})
     for metric in told.values():
         metric.reset()
     modes = [(module, module.training) for module in model.modules()]
-    device = device_of(model)
-    tally, empty = Tally(), True
+    device, ranks = device_of(model), Ranks(model)
+    tally, batch_count = Tally(), 0
     model.eval()
     try:
         with torch.no_grad():
             for batch in batches:
                 there = to_device(batch, device)
-                part = as_loss_sum(loss(model, there)).detach()
-                if told:
-                    seen = predict(model, there)
-                    for metric in told.values():
-                        metric.update(*seen)
-                tally.add(part.total, part.count, part.measures)
-                empty = False
+                with autocast(precision, device):
+                    part = as_loss_sum(loss(ranks.inner, there)).detach()
+                    if told:
+                        seen = predict(ranks.inner, there)
+                        for metric in told.values():
+                            metric.update(*seen)
+                tally.add(part.total, part.count, part.measures, part.parts)
+                batch_count += 1
+    except Exception:
+        ranks.gather(None)  # the others come to it, too
+        raise
     finally:
         for module, training in modes:
             module.training = training
-    if empty:
+    shares = ranks.gather((tally, batch_count))
+    if any(share is None for share in shares):
+        raise RankError("another rank failed in this evaluation; its own message says why")
+    if not sum(batches for _, batches in shares):
         raise ValueError(f"evaluate: the {prefix} data gave no batch; a generator can be read only once, give a list")
-    found = tally.means(prefix)
+    whole = Tally()
+    whole.join(share for share, _ in shares)
+    found = whole.means(prefix)
     for name, metric in told.items():
         if f"{prefix}/{name}" in found:
             raise ValueError(f"evaluate: the loss has a measure {name!r} already; give the metric another name")

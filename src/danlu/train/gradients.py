@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-__all__ = ["nonfinite_names", "optimized", "scale", "total_norm"]
+__all__ = ["nonfinite_names", "on_host", "optimized", "scale", "total_norm"]
 
 
 def optimized(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -17,36 +17,53 @@ def optimized(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def scale(gradients: list[Tensor], factor: float) -> None:
-    """Multiply every gradient by `factor`, in place."""
-    torch._foreach_mul_(gradients, factor)
+    """Multiply every gradient by `factor`, in place; by 1 costs nothing."""
+    if factor != 1.0:
+        torch._foreach_mul_(gradients, factor)
 
 
-def total_norm(gradients: Sequence[Tensor]) -> float:
+def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     """√(Σ g²) over all elements of all gradients; non-finite as soon as one of them is.
 
     Computed in float32 or wider: bfloat16 has three digits, and the square of a float16 may exceed float16. In
     float32 an element above 1e19 overflows the sum; the norm is then inf, though every gradient is finite.
 
     Args:
-        gradients: at least one tensor, of any dtypes and devices.
+        gradients: at least one tensor, of any dtypes and devices; of sharded ones the norm is that of the whole.
 
     Returns:
-        The norm, brought to the host.
+        The norm, still on the device.
     """
     dense = [_dense(g) for g in gradients]
     wide = reduce(torch.promote_types, (g.dtype for g in dense), torch.float32)
     norms = torch._foreach_norm(dense, 2, dtype=wide)
-    return float(torch.linalg.vector_norm(torch.stack([n.to(dense[0].device) for n in norms])))
+    return torch.linalg.vector_norm(torch.stack([_whole(n).to(dense[0].device) for n in norms]))
+
+
+def on_host(values: Sequence[float | Tensor]) -> list[float]:
+    """Return the numbers as floats; those on a GPU are waited for together, once."""
+    away = [value.detach().double() for value in values if isinstance(value, Tensor) and value.is_cuda]
+    read = iter(torch.stack([value.to(away[0].device) for value in away]).tolist() if away else ())
+    return [next(read) if isinstance(value, Tensor) and value.is_cuda else float(value) for value in values]
 
 
 def nonfinite_names(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[str]:
     """Yield the names of the parameters whose gradient has an inf or a nan, in the optimizer's order."""
     names = {id(p): name for name, p in model.named_parameters()}
     for position, p in enumerate(optimized(optimizer)):
-        if p.grad is not None and not _dense(p.grad).isfinite().all():
+        if p.grad is not None and not bool(_whole(_dense(p.grad).isfinite().all())):
             yield names.get(id(p), f"the optimizer's parameter {position}")
 
 
 def _dense(gradient: Tensor) -> Tensor:
     """The numbers of a gradient; a sparse one (of an embedding) may hold several for one place, which add up."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient
+
+
+def _whole(value: Tensor) -> Tensor:
+    """A number of all shards; of an ordinary tensor, itself."""
+    if type(value) is Tensor:
+        return value
+    from torch.distributed.tensor import DTensor  # half a second that only sharded models pay
+
+    return value.full_tensor() if isinstance(value, DTensor) else value

@@ -80,7 +80,7 @@ class Loop:
                     self._count(step.made())
                     if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
                         self._evaluate(step.made())
-                    self.stopped = self._asked()
+                    self.stopped = self._asked() or _demanded(step.made())
                     for each in self.watching:
                         each.settled(self.clock)
                 if step is not None and not (interrupt.requested or self._is_evaluated()):
@@ -110,7 +110,7 @@ class Loop:
         self.clock = self.clock.after(report, time.perf_counter() - self.started)
         self.rates.after(report)
         if not report.skipped:
-            self.tally.add(report.loss * report.count, report.count, report.measures)
+            self.tally.add(report.total, report.count, report.measures, report.parts)
             for each in self.acting:
                 each.after_update(self.clock, report)
         for each in self.watching:
@@ -124,15 +124,18 @@ class Loop:
         row.update(self.tally.means("train"))
         if self.valid is not None:
             with own.eval_weights():
-                row.update(evaluate(own.model, own.loss, epoch_of(self.valid, 0), metrics=own.metrics, predict=own.predict))
+                row.update(self._evaluated("valid"))
             if own.evaluate_raw:
-                data = epoch_of(self.valid, 0)
-                row.update(evaluate(own.model, own.loss, data, "raw", metrics=own.metrics, predict=own.predict))
+                row.update(self._evaluated("raw"))
         self.history.append(row)
         self.tally = Tally()
         self.rates.evaluated(row)
         for each in self.watching:
             each.evaluated(clock, row)
+
+    def _evaluated(self, prefix: str) -> Row:
+        own, data = self.trainer, epoch_of(self.valid, 0)
+        return evaluate(own.model, own.loss, data, prefix, metrics=own.metrics, predict=own.predict, precision=own.precision)
 
     def _is_evaluated(self) -> bool:
         return bool(self.history) and self.history[-1]["step"] + self.history[-1]["skipped"] == self.clock.done
@@ -172,6 +175,11 @@ def _clock(trainer: Trainer, train: Any) -> Clock:
     if until.kind in {"st", "%"} or (until.kind == "ep" and each is not None):
         return Clock(max(1, until.steps(None, each)), each)
     return Clock(None, each, until=until)
+
+
+def _demanded(report: Report) -> str:
+    """Why the update wants the run to end; empty if it does not."""
+    return (report.reason or "a rank asked for it") if report.stop else ""
 
 
 def _entered(clock: Clock, epoch: int) -> Clock:

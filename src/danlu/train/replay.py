@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import final
 
-import torch
 from torch import nn
 
 from danlu.keyed import default_generators
@@ -35,9 +34,9 @@ class Surroundings:
         for each, state in self.random:
             each.set_state(state)
         now = dict(self.model.named_buffers())  # by name: a forward pass may have put in a new tensor
-        with torch.no_grad():
-            for name, saved in self.buffers:
-                now[name].copy_(saved)
+        for name, saved in self.buffers:
+            # past autograd: a graph that waits for its backward pass may hold a buffer, and gets it as it was
+            now[name].data.copy_(saved)
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
@@ -48,3 +47,11 @@ class Surroundings:
             yield
         finally:
             now.restore()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Run the block, and afterwards put everything back as it was copied."""
+        try:
+            yield
+        finally:
+            self.restore()

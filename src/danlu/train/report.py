@@ -12,7 +12,7 @@ __all__ = ["AbandonedError", "NonFiniteError", "NothingCountedError", "Report"]
 @final
 @dataclass(frozen=True)
 class Report:
-    """The numbers of one update, on the host; with a closure, those of its first evaluation.
+    """The numbers of one update, of all ranks, on the host; with a closure, those of its first evaluation.
 
     Args:
         loss: the mean over all items of the window, before the update; nan when there is none.
@@ -23,6 +23,12 @@ class Report:
         measures: the loss function's, name → (sum, count).
         lr: of every parameter group, in this update.
         reason: why the update was skipped.
+        total: the sum behind the loss, of its main term when it has parts.
+        parts: further terms of the loss, name → (sum, count).
+        evaluations: how often the loss of the window was evaluated, back-offs not counted; 0 when skipped.
+        backoffs: how often it was evaluated again with a smaller scale, in float16.
+        scale: of the loss in the last evaluation, 1 without a scaler.
+        stop: whether the run should end, which a rank asked for or ``nonfinite="stop"`` demands.
     """
 
     loss: float
@@ -33,6 +39,12 @@ class Report:
     lr: list[float]
     measures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     reason: str = ""
+    total: float = 0.0
+    parts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    evaluations: int = 1
+    backoffs: int = 0
+    scale: float = 1.0
+    stop: bool = False
 
 
 class AbandonedError(Exception):

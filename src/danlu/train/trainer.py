@@ -9,10 +9,10 @@ from os import PathLike
 from typing import Any, Literal, cast, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from danlu.loss import LossSum, as_loss_sum
-from danlu.ranges import Positive, check, hints
+from danlu.ranges import Count, Positive, check, hints
 from danlu.schedule import Duration
 from danlu.train.averaged import at_average, has_average
 from danlu.train.callback import Callback, Stateful, ordered, taking
@@ -21,6 +21,7 @@ from danlu.train.events import Observer, Result
 from danlu.train.loop import Loop
 from danlu.train.metrics import Metric
 from danlu.train.plan import described
+from danlu.train.precision import Precision
 from danlu.train.rates import ScheduleLike
 from danlu.train.run_directory import RunDirectory
 from danlu.train.step import Step
@@ -53,8 +54,10 @@ class Trainer:
             time it goes by the share of the run that is over, its warm-up in per cent. Or a torch scheduler of the
             optimizer, stepped once per update that is applied (`ReduceLROnPlateau`: per evaluation). None keeps them.
         accumulate: batches per update.
+        micro_batch: items per forward pass, for less memory; the update stays that of the whole batch. None: whole batches.
+        precision: of forward passes, in training and evaluation; see `Update`.
         clip: the largest global norm of the gradient, or None.
-        nonfinite: "raise" or "skip".
+        nonfinite: "raise", "skip" or "stop".
         evaluate_every: from one evaluation to the next, such as ``200``, ``"1ep"`` or ``"10%"``; one more at the end.
         metrics: by name, for evaluations; see `evaluate`.
         predict: what the metrics are told, ``predict(model, batch)``; by default (model(x), y) of a batch (x, y).
@@ -84,8 +87,10 @@ class Trainer:
         until: int | str | Duration = "20ep",
         schedule: ScheduleLike | None = None,
         accumulate: Accumulate = 1,
+        micro_batch: Count | None = None,
+        precision: Precision = "fp32",
         clip: Positive | None = None,
-        nonfinite: Literal["raise", "skip"] = "raise",
+        nonfinite: Literal["raise", "skip", "stop"] = "raise",
         evaluate_every: int | str | Duration = "1ep",
         metrics: Mapping[str, Metric] | None = None,
         predict: Predict = predict_pair,
@@ -117,7 +122,17 @@ class Trainer:
         trained = self.loss
         for each in taking(self.callbacks, "loss"):
             trained = _counted(each.loss(trained))
-        self.update = Update(self.model, trained, self.optimizer, clip=clip, nonfinite=nonfinite)
+        self.update = Update(
+            self.model,
+            trained,
+            self.optimizer,
+            precision=precision,
+            transforms=[self._change_gradients] if taking(self.callbacks, "grads") else (),
+            clip=clip,
+            nonfinite=nonfinite,
+            micro_batch=micro_batch,
+        )
+        self.precision: Precision = precision
         for each in self.callbacks:
             each.attach(self.model, self.optimizer)
         self.result: Result | None = None
@@ -221,6 +236,11 @@ class Trainer:
         """Return the state to go on from, once."""
         state, self._loaded = self._loaded, None
         return state
+
+    def _change_gradients(self, parameters: Sequence[Tensor]) -> None:
+        if self.loop is not None:
+            for each in taking(self.callbacks, "grads"):
+                each.grads(parameters, self.loop.clock)
 
     def _stateful(self) -> dict[str, Stateful]:
         parts = {"update": self.update, "schedule": self.schedule}
