@@ -38,7 +38,7 @@ def test_a_run_leaves_what_repeats_it_bit_for_bit():
     first = train("digits", *QUICK, "--seed", "3", "--out", "first")
     assert first.exit_code == 0
     names = {path.name for path in Path("first").iterdir()}
-    assert names == {"recipe.toml", "metrics.jsonl", "model.safetensors", "status.json"}
+    assert names == {"recipe.toml", "env.json", "metrics.jsonl", "model.safetensors", "status.json", "checkpoints"}
     assert train("--recipe", "first/recipe.toml", "--out", "second").exit_code == 0
     for name in ("recipe.toml", "model.safetensors"):
         assert Path("first", name).read_bytes() == Path("second", name).read_bytes()

@@ -2,10 +2,12 @@
 
 from danlu.train.averaged import at_average
 from danlu.train.callback import Callback, on
+from danlu.train.checkpoint import Checkpoints, DamagedError, Keep, MismatchError, Snapshot
 from danlu.train.clip import clip_coefficient
 from danlu.train.clock import Clock
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
+from danlu.train.lock import LockedError
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, TopK
 from danlu.train.report import NonFiniteError, Report
@@ -19,10 +21,15 @@ __all__ = [
     "RMSE",
     "Accuracy",
     "Callback",
+    "Checkpoints",
     "Clock",
+    "DamagedError",
     "JsonLines",
+    "Keep",
+    "LockedError",
     "Mean",
     "Metric",
+    "MismatchError",
     "NonFiniteError",
     "Observer",
     "Perplexity",
@@ -31,6 +38,7 @@ __all__ = [
     "Result",
     "Row",
     "RunDirectory",
+    "Snapshot",
     "Step",
     "TopK",
     "Trainer",

@@ -14,7 +14,7 @@ except ImportError:  # not on Windows, where nothing is locked
 
 __all__ = ["Lock", "LockedError"]
 
-_HELD: dict[tuple[int, Path], Lock] = {}  # by process, since a forked child inherits the dictionary but not the lock
+_HELD: dict[tuple[int, Path], list[int]] = {}  # file and holders; by process: a forked child inherits this, not the lock
 
 
 class LockedError(OSError):
@@ -23,7 +23,7 @@ class LockedError(OSError):
 
 @final
 class Lock:
-    """A lock file in a folder, held from construction until every holder in this process has released it.
+    """A lock file in a folder, held from construction until all who hold it in this process have released it.
 
     It is a POSIX record lock: the kernel drops it when the process dies, however it dies, so that the lock of a dead
     process stands in nobody's way, and DataLoader workers that outlive it do not keep it. The file names the holder,
@@ -34,34 +34,36 @@ class Lock:
 
     Raises:
         LockedError: when another process holds it.
+        OSError: when the file cannot be made.
     """
 
     NAME = ".lock"
 
     def __init__(self, folder: Path) -> None:
         self.path = folder.resolve() / self.NAME
-        self.holders = 1
-        key = (os.getpid(), self.path)
-        if key in _HELD:
-            _HELD[key].holders += 1
-            return
-        self._file = _locked(self.path, folder)
-        _HELD[key] = self
+        self._key = (os.getpid(), self.path)
+        if self._key in _HELD:
+            _HELD[self._key][1] += 1
+        else:
+            _HELD[self._key] = [_locked(self.path, folder), 1]
+        self._held = True
 
     def release(self) -> None:
-        """Give it back; the last holder in this process removes the file."""
-        key = (os.getpid(), self.path)
-        held = _HELD.get(key)
-        if held is None:
+        """Give it back, once; the last holder in this process removes the file."""
+        if not self._held or self._key[0] != os.getpid():
             return
-        held.holders -= 1
-        if not held.holders:
-            del _HELD[key]
-            self.path.unlink(missing_ok=True)  # while it is still locked: who opened it meanwhile will see that it is gone
-            os.close(held._file)
+        self._held = False
+        descriptor, holders = _HELD[self._key]
+        if holders > 1:
+            _HELD[self._key][1] -= 1
+            return
+        del _HELD[self._key]
+        self.path.unlink(missing_ok=True)  # while it is still locked: who opened it meanwhile will see that it is gone
+        os.close(descriptor)
 
 
 def _locked(path: Path, folder: Path) -> int:
+    """Open and lock the file."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:

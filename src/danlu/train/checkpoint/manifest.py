@@ -62,20 +62,24 @@ def verified(folder: Path, files: bool = True) -> dict[str, Any]:
         DamagedError: when anything is missing or differs.
     """
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        mark = content.pop("seal")
-        if mark != _seal(content):
-            raise DamagedError(f"{MANIFEST} does not have its own checksum")
-        if content["format"] != FORMAT:
-            raise DamagedError(f"its format is {content['format']!r}, this version reads {FORMAT}")
+        content = _read(folder / MANIFEST)
         for name, expected in content["files"].items() if files else ():
             _compare(folder, name, expected)
+    except DamagedError:
+        raise
     except FileNotFoundError as error:
         raise DamagedError(f"{Path(error.filename).name} is missing") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
-        if isinstance(error, DamagedError):
-            raise
         raise DamagedError(f"{MANIFEST} cannot be read") from error
+    return content
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.pop("seal") != _seal(content):
+        raise DamagedError(f"{MANIFEST} does not have its own checksum")
+    if content["format"] != FORMAT:
+        raise DamagedError(f"its format is {content['format']!r}, this version reads {FORMAT}")
     return content
 
 

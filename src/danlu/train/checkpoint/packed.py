@@ -46,7 +46,9 @@ def _packed(value: Any, path: tuple[str, ...], tensors: dict[str, Tensor]) -> An
         items = [_packed(x, (*path, str(i)), tensors) for i, x in enumerate(value)]
         return {_TUPLE: items} if isinstance(value, tuple) else items
     where = ".".join(path) or "the state"
-    raise TypeError(f"checkpoint: {where} is a {type(value).__name__}; it must be tensors, numbers, text, lists or dictionaries")
+    raise TypeError(
+        f"checkpoint: {where} is a {type(value).__name__}; it must be tensors, numbers, text, lists or dictionaries"
+    )
 
 
 def _stored(tensor: Tensor, wanted: str, tensors: dict[str, Tensor]) -> dict[str, str]:

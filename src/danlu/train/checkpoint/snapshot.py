@@ -128,4 +128,3 @@ class Snapshot:
 
 def _place(tensor: Tensor) -> tuple[int, torch.Size]:
     return tensor.data_ptr(), tensor.shape
-

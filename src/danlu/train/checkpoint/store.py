@@ -94,7 +94,7 @@ class Checkpoints:
         try:
             beside.mkdir()
             fill(beside)
-            self._away(place)  # one of the same step is a damaged one: the run has come here again from an older one
+            self._away(place)  # one of the same step is of the same state, but for how the run ended there
             beside.rename(place)
             sync(self.folder)
         finally:
@@ -130,6 +130,14 @@ class Checkpoints:
         if damaged:
             raise DamagedError(f"{self.folder}: no checkpoint can be read: {'; '.join(damaged)}")
         return None
+
+    def set_aside(self, newest: Path) -> None:
+        """Give those that are newer than `newest`, and so damaged, a name that is no checkpoint's."""
+        for path in self.all():
+            if _step(path) > _step(newest):
+                aside = path.with_name(f"damaged-{path.name}")
+                shutil.rmtree(aside, ignore_errors=True)
+                path.rename(aside)
 
     def best(self) -> Path | None:
         """Return the checkpoint of the best evaluation, if one was kept."""
