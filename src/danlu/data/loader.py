@@ -90,24 +90,29 @@ class Loader:
             epoch: its number, from 0.
             start: the first batch; those before it are not read.
 
-        Returns:
-            The batches, as the DataLoader collates them.
+        Yields:
+            Batches, as the DataLoader collates them.
+
+        Raises:
+            RuntimeError: when a worker has died.
         """
         if self.shuffle:
             order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch)).tolist()
         else:
             order = list(range(self.rows))
         starts = range(start * self.batch, self.batches * self.batch, self.batch)
-        return iter(
-            DataLoader(
-                _Keyed(self.dataset, self.seed, epoch),
-                batch_sampler=[order[i : i + self.batch][self.rank :: self.world] for i in starts],
-                num_workers=self.workers,
-                generator=generator(self.seed, "workers", epoch),  # else it draws from torch's own
-                worker_init_fn=_quiet,
-                **self.options,
-            )
+        batches = DataLoader(
+            _Keyed(self.dataset, self.seed, epoch),
+            batch_sampler=[order[i : i + self.batch][self.rank :: self.world] for i in starts],
+            num_workers=self.workers,
+            generator=generator(self.seed, "workers", epoch),  # else it draws from torch's own
+            worker_init_fn=_quiet,
+            **self.options,
         )
+        try:
+            yield from batches
+        except ConnectionError as error:  # torch watches for dead workers, but may be told by the broken pipe first
+            raise RuntimeError("Loader: a worker process died while it handed over a batch") from error
 
 
 @final

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from safetensors.torch import save_model
 from torch import nn
 
 from danlu.train.averaged import at_average, has_average
@@ -21,6 +20,7 @@ from danlu.train.durable import replaced
 from danlu.train.environment import environment
 from danlu.train.events import Observer, Result
 from danlu.train.lock import Lock
+from danlu.train.tensor_files import write_model
 
 __all__ = ["RunDirectory", "RunRecord"]
 
@@ -74,6 +74,8 @@ class RunDirectory:
         except FileExistsError:
             self.release()
             raise
+        for left in self.path.glob(".*.*.tmp"):  # of a process that died while it wrote
+            left.unlink()
 
     def release(self) -> None:
         """Let others have the folder."""
@@ -118,7 +120,7 @@ class RunDirectory:
             model: whose ``state_dict`` is written.
             name: of the file.
         """
-        self._write(name, lambda path: save_model(model, str(path)))
+        self._write(name, lambda path: write_model(model, path))
 
     def _write(self, name: str, fill: Callable[[Path], Any]) -> None:
         replaced(self.path / name, fill)

@@ -11,13 +11,14 @@ from typing import Any, final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file, save_model
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from danlu.train.checkpoint.manifest import DamagedError, seal, verified
 from danlu.train.checkpoint.mismatch import MismatchError, differing
 from danlu.train.checkpoint.named import load_by_name, state_by_name
 from danlu.train.checkpoint.packed import packed, unpacked
+from danlu.train.tensor_files import write_model, write_tensors
 
 __all__ = ["AVERAGED", "RAW", "Snapshot", "write"]
 
@@ -56,10 +57,10 @@ def write(
             except RuntimeError as error:
                 what = "inside averaged() the weights are not those that are trained; save outside the block"
                 raise RuntimeError(f"checkpoint: {what}") from error
-            save_model(model, str(folder / AVERAGED))
-    save_model(model, str(folder / RAW))
+            write_model(model, folder / AVERAGED)
+    write_model(model, folder / RAW)
     tree, tensors = packed({"optimizer": state_by_name(optimizer, model), "run": run})
-    save_file(tensors, str(folder / _TENSORS))
+    write_tensors(tensors, folder / _TENSORS)
     (folder / _STATE).write_text(json.dumps(tree), encoding="utf-8")
     seal(folder, about)
 
