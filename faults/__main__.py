@@ -21,6 +21,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="names of rows")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--writes", type=int, default=25, help="kills with a big checkpoint after every update")
+    parser.add_argument("--ways", type=int, default=24, help="to damage the newest checkpoint")
+    parser.add_argument("--control", type=int, default=8, help="kills of the naive trainer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", default="/dev/shm" if Path("/dev/shm").is_dir() else None, help="where to work")
     chosen = parser.parse_args()
@@ -28,7 +30,7 @@ def main() -> int:
     root = Path(tempfile.mkdtemp(prefix="faults-", dir=chosen.folder))
     failed = 0
     try:
-        bench = Bench(root, kills=chosen.kills, kills_in_writes=chosen.writes, seed=chosen.seed)
+        bench = Bench(root, kills=chosen.kills, kills_in_writes=chosen.writes, ways=chosen.ways, seed=chosen.seed)
         for row in ROWS:
             if not chosen.only or row.__name__ in chosen.only:
                 began = time.monotonic()
@@ -36,15 +38,17 @@ def main() -> int:
                 failed += not verdict.passed
                 print(f"{verdict.line()}  [{time.monotonic() - began:.0f} s]", flush=True)
         if not chosen.only or "control" in chosen.only:
-            failed += not control(root)
+            failed += not control(root, chosen.control)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return int(failed > 0)
 
 
-def control(root: Path) -> bool:
+def control(root: Path, kills: int) -> bool:
     """Whether the naive trainer fails what it is put through; else the campaign proves nothing."""
-    bench = Bench(root, naive, kills=8)
+    root = root / "naive"
+    root.mkdir()
+    bench = Bench(root, naive, kills=kills)
     passed = [row.__name__ for row in CONTROL if row(bench).passed]
     executed = 0
     for number, content in enumerate(hostile_files(root / "control")):

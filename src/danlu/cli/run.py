@@ -59,6 +59,7 @@ def carry_out(recipe: Recipe, folder: Path, *, save_every: str, keep_best: bool,
 def _warned() -> Iterator[None]:
     """Show a warning as one line, as errors are, without the place in the code that gave it."""
     with warnings.catch_warnings():
+        warnings.simplefilter("default")
         warnings.showwarning = _show
         yield
 

@@ -88,7 +88,7 @@ class Checkpoints:
         Raises:
             OSError: when it cannot be written; nothing but the attempt is gone then.
         """
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         beside = self.folder / f".{uuid.uuid4().hex}.tmp"
         place = self.folder / f"step-{step:09d}"
         try:
