@@ -3,10 +3,12 @@
 from danlu.train.averaged import at_average
 from danlu.train.batch import split_batch
 from danlu.train.callback import Callback, on
+from danlu.train.checkpoint import Checkpoints, DamagedError, Keep, MismatchError, Snapshot
 from danlu.train.clip import clip_coefficient
 from danlu.train.clock import Clock
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
+from danlu.train.lock import LockedError
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, TopK
 from danlu.train.precision import Precision
@@ -23,11 +25,16 @@ __all__ = [
     "RMSE",
     "Accuracy",
     "Callback",
+    "Checkpoints",
     "Clock",
+    "DamagedError",
     "JsonLines",
+    "Keep",
+    "LockedError",
     "LossScaler",
     "Mean",
     "Metric",
+    "MismatchError",
     "NonFiniteError",
     "Observer",
     "Perplexity",
@@ -38,6 +45,7 @@ __all__ = [
     "Result",
     "Row",
     "RunDirectory",
+    "Snapshot",
     "Step",
     "TopK",
     "Trainer",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, final
 
 from danlu.keyed import generator, seed_all
@@ -17,7 +18,7 @@ from danlu.train.interrupt import Interrupt
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.rates import rates
 from danlu.train.report import Report
-from danlu.train.run_directory import RunDirectory, RunRecord
+from danlu.train.run_directory import RunRecord
 from danlu.train.step import Step
 from danlu.train.tally import Tally
 from danlu.train.window import epoch_of
@@ -50,7 +51,7 @@ class Loop:
         self.batching, self.acting, self.stopping = (
             taking(trainer.callbacks, point) for point in ("batch", "after_update", "stops")
         )
-        self.stopped, self.error, self.left = "", "", False
+        self.stopped, self.error, self.left, self.ending = "", "", False, False
         trainer.loop, trainer.result = self, None
 
     def run(self) -> Generator[Step, None, None]:
@@ -59,6 +60,12 @@ class Loop:
         Yields:
             Steps.
         """
+        with ExitStack() as held:
+            if self.trainer.directory is not None:
+                held.callback(self.trainer.directory.release)
+            yield from self._run()
+
+    def _run(self) -> Generator[Step, None, None]:
         self.started = time.perf_counter() - self.clock.seconds
         if not self.trainer.model.training:  # not train() in any case: a part may be kept in eval mode on purpose
             self.trainer.model.train()
@@ -69,7 +76,8 @@ class Loop:
         with Interrupt() as interrupt:
             try:
                 windows = feed(self.train, self.trainer.accumulate, self.trainer.seed, self.clock.epochs, self.clock.within)
-                while not (self.clock.finished or self.stopped or interrupt.requested):
+                self.ending = self.clock.finished or bool(self.stopped)
+                while not (self.ending or interrupt.requested):
                     epoch, window = next(windows)
                     self.clock = _entered(self.clock, epoch)
                     if self.clock.finished:  # it was the end of an epoch of unknown length
@@ -81,15 +89,20 @@ class Loop:
                     if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
                         self._evaluate(step.made())
                     self.stopped = self._asked()
-                    for each in self.watching:
-                        each.settled(self.clock)
-                if step is not None and not (interrupt.requested or self._is_evaluated()):
+                    self.ending = self.clock.finished or bool(self.stopped) or interrupt.requested
+                    if self.stopped and not self._is_evaluated():
+                        self._evaluate(step.made())
+                    self._settle()
+                if step is not None and not (self.ending or interrupt.requested or self._is_evaluated()):
+                    self.ending = True
                     self._evaluate(step.made())
+                    self._settle()
             except BaseException as problem:  # in the body, of which we hear only that it was left
                 self.error = step.error if step is not None and self.left else f"{type(problem).__name__}: {problem}"
                 raise
             finally:
-                self._end(interrupted=(interrupt.requested or self.left) and not self.clock.finished)
+                early = (interrupt.requested or self.left) and not self.clock.finished
+                self._end(interrupted=early, signal=interrupt.signal if early else "")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the loop's part of `Trainer.state_dict`."""
@@ -134,17 +147,25 @@ class Loop:
         for each in self.watching:
             each.evaluated(clock, row)
 
+    def _settle(self) -> None:
+        for each in self.watching:
+            each.settled(self.clock)
+
+    def best(self) -> Row:
+        """Return the first row with the lowest loss; a nan is never the best; empty when there is none."""
+        return _best(self.history, "train/loss" if self.valid is None else "valid/loss")
+
     def _is_evaluated(self) -> bool:
         return bool(self.history) and self.history[-1]["step"] + self.history[-1]["skipped"] == self.clock.done
 
     def _asked(self) -> str:
         return next((why for each in self.stopping if (why := each.stops(self.clock))), "")
 
-    def _end(self, *, interrupted: bool) -> None:
+    def _end(self, *, interrupted: bool, signal: str) -> None:
         result = self.trainer.result = Result(
             history=self.history,
             final=self.history[-1] if self.history else {},
-            best=_best(self.history, "train/loss" if self.valid is None else "valid/loss"),
+            best=self.best(),
             steps=self.clock.step,
             skipped=self.clock.skipped,
             seconds=time.perf_counter() - self.started,
@@ -152,9 +173,16 @@ class Loop:
             path=None if self.trainer.directory is None else self.trainer.directory.path,
             error=self.error,
             stopped=self.stopped,
+            signal=signal,
         )
+        problems: list[Exception] = []
         for each in self.watching:
-            each.end(self.clock, result)
+            try:
+                each.end(self.clock, result)
+            except Exception as problem:  # on a full disk nobody can write, and the others must still end
+                problems.append(problem)
+        if problems and not self.error:
+            raise problems[0]
 
 
 def _clock(trainer: Trainer, train: Any) -> Clock:
@@ -184,10 +212,11 @@ def _entered(clock: Clock, epoch: int) -> Clock:
 def _watching(trainer: Trainer) -> Sequence[Observer]:
     """Who takes part first, then the files: when somebody is told that the run has ended, they are there."""
     files: list[Observer] = []
-    if trainer.directory is not None:
-        directory = RunDirectory(trainer.directory.path)  # again: a second fit would be a second run in one folder
+    if (directory := trainer.directory) is not None:
         record = RunRecord(directory, trainer.model, trainer.optimizer, trainer.eval_weights)
         files = [JsonLines(directory.metrics, trainer.log_every), record]
+        if trainer.saver is not None:
+            files.append(trainer.saver)
     observers = [PlainLog(trainer.log_every)] if trainer.observers is None else trainer.observers
     return [*trainer.callbacks, *files, *observers]
 

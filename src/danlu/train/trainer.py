@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, cast, final
 
 import torch
@@ -16,6 +17,7 @@ from danlu.ranges import Positive, check, hints
 from danlu.schedule import Duration
 from danlu.train.averaged import at_average, has_average
 from danlu.train.callback import Callback, Stateful, ordered, taking
+from danlu.train.checkpoint import Keep, Saver
 from danlu.train.evaluate import Predict, predict_pair
 from danlu.train.events import Observer, Result
 from danlu.train.loop import Loop
@@ -62,6 +64,11 @@ class Trainer:
         callbacks: who takes part; see `Callback`, and `plan` for their order.
         seed: for all that is random.
         out: the run's folder, or None; see `RunDirectory`.
+        save_every: with `out`, from one checkpoint to the next, such as ``"1ep"`` or ``"10min"``; there is one more when
+            the run ends, also by a signal. None for no checkpoints.
+        keep: which checkpoints stay.
+        resume: True goes on from the newest whole checkpoint in `out`, from the beginning if there is none yet; a path
+            (another run's folder, or one checkpoint) starts `out` as a new run from there.
         observers: who watches; None is a `PlainLog`. With `out`, the files are written in any case.
         log_every: from one logged update to the next, in `PlainLog` and metrics.jsonl; None for evaluations only.
 
@@ -72,7 +79,8 @@ class Trainer:
         ValueError: on a value out of its range, a length that is none or not understood, callbacks that exclude each
             other, `evaluate_raw` without an average.
         TypeError: for a callback that is none, or that changes the model when the optimizer is made already.
-        FileExistsError: when `out` holds another run.
+        FileExistsError: when `out` holds another run and it is not to be resumed.
+        LockedError: when another process works in `out`.
     """
 
     def __init__(
@@ -93,6 +101,9 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         seed: int = 0,
         out: str | PathLike[str] | None = None,
+        save_every: int | str | Duration | None = "5min",
+        keep: Keep | None = None,
+        resume: bool | str | PathLike[str] = False,
         observers: Sequence[Observer] | None = None,
         log_every: int | str | Duration | None = None,
     ) -> None:
@@ -123,7 +134,12 @@ class Trainer:
         self.result: Result | None = None
         self.loop: Loop | None = None
         self._loaded: Mapping[str, Any] | None = None
-        self.directory = None if out is None else RunDirectory(out)
+        if resume and (out is None or save_every is None):
+            raise ValueError("Trainer: resume needs the run's folder and checkpoints; give out=... and save_every=...")
+        length = None if save_every is None else _length("save_every", save_every)
+        self.resume = resume
+        self.directory = None if out is None else RunDirectory(out, resume=resume is True)
+        self.saver = None if self.directory is None or length is None else Saver(self, self.directory, length, keep or Keep())
         if accumulate > 1 and any(isinstance(module, _BATCH_NORMS) for module in self.model.modules()):
             what = f"accumulate={accumulate} with BatchNorm: its statistics are those of each batch, not of the window"
             warnings.warn(f"{what}; all else is exact", stacklevel=2)
@@ -140,12 +156,12 @@ class Trainer:
             What the run came to. What ends a run early is raised: `NonFiniteError` (weights and optimizer state are
             those before that update), TypeError for a bare mean, ValueError for no batch.
         """
-        with closing(Loop(self, train, valid).run()) as steps:
+        with closing(self.steps(train, valid)) as steps:
             for step in steps:
                 step.update()
         return cast("Result", self.result)
 
-    def steps(self, train: Any, valid: Any = None) -> Iterator[Step]:
+    def steps(self, train: Any, valid: Any = None) -> Generator[Step]:
         """Yield the steps of `fit`, whose body is then yours: ``for step in trainer.steps(train): step.update()``.
 
         Schedule, seeds and `batch` callbacks come before the body, all else after it. A body that makes the update in a
@@ -158,6 +174,10 @@ class Trainer:
         Returns:
             Steps, each to be updated before the next one is asked for.
         """
+        if self.directory is not None:
+            self.directory.claim()
+        if self.saver is not None and self.resume:
+            self.saver.resume(None if self.resume is True else Path(self.resume))
         return Loop(self, train, valid).run()
 
     @contextmanager
@@ -187,15 +207,24 @@ class Trainer:
         Raises:
             RuntimeError: before the first run.
         """
-        if self.loop is None:
-            raise RuntimeError("Trainer: there is no run to save; call fit first")
+        loop = self.running()
         return {
             "seed": self.seed,
             "accumulate": self.accumulate,
             "callbacks": {each.name: each.state_dict() for each in self.callbacks},
             "parts": {name: part.state_dict() for name, part in self._stateful().items()},
-            **self.loop.state_dict(),
+            **loop.state_dict(),
         }
+
+    def running(self) -> Loop:
+        """Return the run under way, or the last one.
+
+        Raises:
+            RuntimeError: before the first.
+        """
+        if self.loop is None:
+            raise RuntimeError("Trainer: there is no run to save; call fit first")
+        return self.loop
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next run go on from a `state_dict`; load weights and optimizer as well. The lengths are this trainer's.
