@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -251,14 +252,14 @@ def test_another_version_of_torch_is_told(tmp_path, monkeypatch):
 def test_a_failed_run_goes_on_when_the_cause_is_gone(tmp_path, whole):
     out = tmp_path / "run"
     broken = trainer(out)
-    plain, k = broken.update.loss, []
+    setup, k = broken.update.setup, []
 
     def sometimes(model, batch):
         k.append(1)
-        found = plain(model, batch)
+        found = setup.loss(model, batch)
         return type(found)(found.total * float("nan"), found.count, found.measures) if len(k) == 8 else found
 
-    broken.update.loss = sometimes
+    broken.update.setup = replace(setup, loss=sometimes)
     with pytest.raises(ArithmeticError, match=r"^update 7: loss is nan"):
         broken.fit(Loader(Noisy(), batch=4), TensorLoader(*tokens(9, seed=5), batch=4, shuffle=False))
     assert json.loads((out / "status.json").read_text())["state"] == "failed"

@@ -10,6 +10,7 @@ import typer
 from danlu.cli.explain import explain
 from danlu.cli.export import export
 from danlu.cli.listing import listing
+from danlu.cli.lr_find import find
 from danlu.cli.plot import plot
 from danlu.cli.resume import resume
 from danlu.cli.run import EXIT_CODES
@@ -29,6 +30,7 @@ schedule = typer.Typer(help="Look at schedules before a run.", no_args_is_help=T
 app.command("train", epilog=EXIT_CODES)(train)
 app.command("resume", epilog=EXIT_CODES)(resume)
 app.command("export")(export)
+app.command("lr-find")(find)
 app.command("list")(listing)
 app.command("explain")(explain)
 app.add_typer(schedule, name="schedule")

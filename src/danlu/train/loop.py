@@ -51,7 +51,8 @@ class Loop:
         self.batching, self.acting, self.stopping = (
             taking(trainer.callbacks, point) for point in ("batch", "after_update", "stops")
         )
-        self.stopped, self.error, self.left, self.ending = "", "", False, False
+        self.stopped, self.error, self.left = "", "", False
+        self.halted = self.ending = False
         trainer.loop, trainer.result = self, None
 
     def run(self) -> Generator[Step, None, None]:
@@ -77,31 +78,29 @@ class Loop:
             try:
                 windows = feed(self.train, self.trainer.accumulate, self.trainer.seed, self.clock.epochs, self.clock.within)
                 self.ending = self.clock.finished or bool(self.stopped)
-                while not (self.ending or interrupt.requested):
+                while not self.ending:
                     epoch, window = next(windows)
                     self.clock = _entered(self.clock, epoch)
                     if self.clock.finished:  # it was the end of an epoch of unknown length
                         break
-                    step, self.left = self._prepared(window), True
+                    step, self.left = self._prepared(window, interrupt), True
                     yield step
                     self.left = False
-                    self._count(step.made())
-                    if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
-                        self._evaluate(step.made())
-                    self.stopped = self._asked()
-                    self.ending = self.clock.finished or bool(self.stopped) or interrupt.requested
-                    if self.stopped and not self._is_evaluated():
-                        self._evaluate(step.made())
-                    self._settle()
-                if step is not None and not (self.ending or interrupt.requested or self._is_evaluated()):
+                    self._finish(step.made(), interrupt)
+                if step is not None and not (self.ending or self._is_evaluated()):
                     self.ending = True
                     self._evaluate(step.made())
                     self._settle()
-            except BaseException as problem:  # in the body, of which we hear only that it was left
-                self.error = step.error if step is not None and self.left else f"{type(problem).__name__}: {problem}"
+            except BaseException as problem:
+                if step is None or not self.left:
+                    self.error = f"{type(problem).__name__}: {problem}"
+                elif step.error or step.report is None:  # in the body, of which we hear only that it was left
+                    self.error = step.error
+                else:
+                    self._finish(step.report, interrupt)
                 raise
             finally:
-                early = (interrupt.requested or self.left) and not self.clock.finished
+                early = (self.halted or self.left) and not self.clock.finished
                 self._end(interrupted=early, signal=interrupt.signal if early else "")
 
     def state_dict(self) -> dict[str, Any]:
@@ -109,7 +108,7 @@ class Loop:
         history = [dict(row) for row in self.history]
         return {"clock": self.clock.state_dict(), "tally": self.tally.state_dict(), "history": history}
 
-    def _prepared(self, window: list[Any]) -> Step:
+    def _prepared(self, window: list[Any], interrupt: Interrupt) -> Step:
         """Set what the update depends on: its random numbers, its rates, its batches."""
         seed, clock = self.trainer.seed, self.clock
         for each in self.batching:
@@ -117,17 +116,28 @@ class Loop:
             window = [each.batch(batch, draw, clock) for batch in window]
         seed_all(seed, "step", clock.step)
         self.rates.before(clock)
-        return Step(window, clock, self.trainer.update)
+        return Step(window, clock, lambda window: self.trainer.update(window, stop=interrupt.requested))
 
-    def _count(self, report: Report) -> None:
+    def _finish(self, report: Report, interrupt: Interrupt) -> None:
+        """Everything that comes after an update."""
         self.clock = self.clock.after(report, time.perf_counter() - self.started)
         self.rates.after(report)
         if not report.skipped:
-            self.tally.add(report.loss * report.count, report.count, report.measures)
+            self.tally.add(report.total, report.count, report.measures, report.parts)
             for each in self.acting:
                 each.after_update(self.clock, report)
         for each in self.watching:
             each.update(self.clock, report)
+        if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
+            self._evaluate(report)
+        self.stopped = report.reason if report.stop and report.skipped else self._asked()
+        # several ranks end together: a report with `stop` is the same on all of them
+        self.halted = report.stop and not report.skipped
+        self.halted = self.halted or (interrupt.requested and self.trainer.update.setup.ranks.size == 1)
+        self.ending = self.clock.finished or bool(self.stopped) or self.halted or self.left
+        if self.stopped and not self._is_evaluated():
+            self._evaluate(report)
+        self._settle()
 
     def _evaluate(self, report: Report) -> None:
         """Add a row: the numbers now; the training means are over the items since the last row, each as it was trained on."""
@@ -137,15 +147,18 @@ class Loop:
         row.update(self.tally.means("train"))
         if self.valid is not None:
             with own.eval_weights():
-                row.update(evaluate(own.model, own.loss, epoch_of(self.valid, 0), metrics=own.metrics, predict=own.predict))
+                row.update(self._judged("valid"))
             if own.evaluate_raw:
-                data = epoch_of(self.valid, 0)
-                row.update(evaluate(own.model, own.loss, data, "raw", metrics=own.metrics, predict=own.predict))
+                row.update(self._judged("raw"))
         self.history.append(row)
         self.tally = Tally()
         self.rates.evaluated(row)
         for each in self.watching:
             each.evaluated(clock, row)
+
+    def _judged(self, prefix: str) -> Row:
+        own, data = self.trainer, epoch_of(self.valid, 0)
+        return evaluate(own.model, own.loss, data, prefix, own.precision, metrics=own.metrics, predict=own.predict)
 
     def _settle(self) -> None:
         for each in self.watching:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, cast, final
@@ -12,17 +13,19 @@ from typing import Any, Literal, cast, final
 import torch
 from torch import nn
 
-from danlu.loss import LossSum, as_loss_sum
-from danlu.ranges import Positive, check, hints
+from danlu.ranges import Count, Positive, check, hints
 from danlu.schedule import Duration
 from danlu.train.averaged import at_average, has_average
-from danlu.train.callback import Callback, Stateful, ordered, taking
+from danlu.train.callback import Callback, ordered, taking
 from danlu.train.checkpoint import Keep, Saver
 from danlu.train.evaluate import Predict, predict_pair
 from danlu.train.events import Observer, Result
+from danlu.train.joint import packed, unpack
 from danlu.train.loop import Loop
 from danlu.train.metrics import Metric
+from danlu.train.parts import counted, length_of, model_and_optimizer
 from danlu.train.plan import described
+from danlu.train.precision import Precision
 from danlu.train.rates import ScheduleLike
 from danlu.train.run_directory import RunDirectory
 from danlu.train.step import Step
@@ -55,8 +58,10 @@ class Trainer:
             time it goes by the share of the run that is over, its warm-up in per cent. Or a torch scheduler of the
             optimizer, stepped once per update that is applied (`ReduceLROnPlateau`: per evaluation). None keeps them.
         accumulate: batches per update.
+        micro_batch: cut each batch into pieces of at most so many items, for less memory; the update is the same.
+        precision: of the forward pass, "fp32", "bf16" or "fp16".
         clip: the largest global norm of the gradient, or None.
-        nonfinite: "raise" or "skip".
+        nonfinite: "raise", "skip" the update, or "stop" the run; see `Update`.
         evaluate_every: from one evaluation to the next, such as ``200``, ``"1ep"`` or ``"10%"``; one more at the end.
         metrics: by name, for evaluations; see `evaluate`.
         predict: what the metrics are told, ``predict(model, batch)``; by default (model(x), y) of a batch (x, y).
@@ -92,8 +97,10 @@ class Trainer:
         until: int | str | Duration = "20ep",
         schedule: ScheduleLike | None = None,
         accumulate: Accumulate = 1,
+        micro_batch: Count | None = None,
+        precision: Precision = "fp32",
         clip: Positive | None = None,
-        nonfinite: Literal["raise", "skip"] = "raise",
+        nonfinite: Literal["raise", "skip", "stop"] = "raise",
         evaluate_every: int | str | Duration = "1ep",
         metrics: Mapping[str, Metric] | None = None,
         predict: Predict = predict_pair,
@@ -109,34 +116,38 @@ class Trainer:
     ) -> None:
         values = {"accumulate": accumulate, "seed": seed, "evaluate_raw": evaluate_raw}
         check("Trainer", hints(Trainer.__init__), values)
-        self.until = _length("until", until)
-        self.evaluate_every = _length("evaluate_every", evaluate_every)
-        self.log_every = None if log_every is None else _length("log_every", log_every)
+        self.until = length_of("until", until)
+        self.evaluate_every = length_of("evaluate_every", evaluate_every)
+        self.log_every = None if log_every is None else length_of("log_every", log_every)
         self.callbacks = ordered(callbacks)
-        self.model, self.optimizer = _made(model, optimizer, self.callbacks)
-        self.loss, self.schedule, self.accumulate, self.seed, self.observers = (
-            _counted(loss),
-            schedule,
-            accumulate,
-            seed,
-            observers,
-        )
+        self.model, self.optimizer = model_and_optimizer(model, optimizer, self.callbacks)
+        self.loss, self.schedule, self.observers = counted(loss), schedule, observers
+        self.accumulate, self.seed = accumulate, seed
         self.metrics, self.predict, self.evaluate_raw = dict(metrics or {}), predict, evaluate_raw
-        averaging = has_average(self.optimizer) or taking(self.callbacks, "eval_weights")
-        if evaluate_raw and not averaging:
+        if evaluate_raw and not (has_average(self.optimizer) or taking(self.callbacks, "eval_weights")):
             raise ValueError("Trainer: evaluate_raw=True, but nothing keeps an average; leave it out, or choose an average")
         trained = self.loss
         for each in taking(self.callbacks, "loss"):
-            trained = _counted(each.loss(trained))
-        self.update = Update(self.model, trained, self.optimizer, clip=clip, nonfinite=nonfinite)
+            trained = counted(each.loss(trained))
+        self.precision: Precision = precision
+        self.update = Update(
+            self.model,
+            trained,
+            self.optimizer,
+            precision=precision,
+            transforms=[partial(self._transform, each) for each in taking(self.callbacks, "grads")],
+            clip=clip,
+            nonfinite=nonfinite,
+            micro_batch=micro_batch,
+        )
         for each in self.callbacks:
-            each.attach(self.model, self.optimizer)
+            each.attach(self)
         self.result: Result | None = None
         self.loop: Loop | None = None
         self._loaded: Mapping[str, Any] | None = None
         if resume and (out is None or save_every is None):
             raise ValueError("Trainer: resume needs the run's folder and checkpoints; give out=... and save_every=...")
-        length = None if save_every is None else _length("save_every", save_every)
+        length = None if save_every is None else length_of("save_every", save_every)
         self.resume = resume
         self.directory = None if out is None else RunDirectory(out, resume=resume is True)
         self.saver = None if self.directory is None or length is None else Saver(self, self.directory, length, keep or Keep())
@@ -207,14 +218,7 @@ class Trainer:
         Raises:
             RuntimeError: before the first run.
         """
-        loop = self.running()
-        return {
-            "seed": self.seed,
-            "accumulate": self.accumulate,
-            "callbacks": {each.name: each.state_dict() for each in self.callbacks},
-            "parts": {name: part.state_dict() for name, part in self._stateful().items()},
-            **loop.state_dict(),
-        }
+        return packed(self, self.running())
 
     def running(self) -> Loop:
         """Return the run under way, or the last one.
@@ -232,18 +236,7 @@ class Trainer:
         Raises:
             ValueError: when the state is of a run with another seed, `accumulate` or callbacks; nothing is changed.
         """
-        own = {"seed": self.seed, "accumulate": self.accumulate}
-        for name, value in own.items():
-            if state[name] != value:
-                raise ValueError(f"Trainer: the state is of a run with {name}={state[name]}, not {value}; give the same {name}")
-        for kind, have in (("callbacks", {each.name: each for each in self.callbacks}), ("parts", self._stateful())):
-            if have.keys() != state[kind].keys():
-                theirs, ours = ", ".join(sorted(state[kind])) or "none", ", ".join(sorted(have)) or "none"
-                raise ValueError(f"Trainer: the state has the {kind} {theirs}; this trainer has {ours}; give the same ones")
-        for each in self.callbacks:
-            each.load_state_dict(state["callbacks"][each.name])
-        for name, part in self._stateful().items():
-            part.load_state_dict(state["parts"][name])
+        unpack(self, state)
         self._loaded = state
 
     def loaded(self) -> Mapping[str, Any] | None:
@@ -251,33 +244,6 @@ class Trainer:
         state, self._loaded = self._loaded, None
         return state
 
-    def _stateful(self) -> dict[str, Stateful]:
-        parts = {"update": self.update, "schedule": self.schedule}
-        return {name: part for name, part in parts.items() if isinstance(part, Stateful)}
-
-
-def _made(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer],
-    callbacks: Sequence[Callback],
-) -> tuple[nn.Module, torch.optim.Optimizer]:
-    changing = taking(callbacks, "model")
-    if isinstance(optimizer, torch.optim.Optimizer):
-        if changing:
-            fix = "give the optimizer as a function of the model, such as lambda model: AdamW(model.parameters())"
-            raise TypeError(f"Trainer: {changing[0].name} changes the model, whose optimizer is made already; {fix}")
-        return model, optimizer
-    for each in changing:
-        model = each.model(model)
-    return model, optimizer(model)
-
-
-def _counted(loss: Callable[[nn.Module, Any], Any]) -> Callable[[nn.Module, Any], LossSum]:
-    return lambda model, batch: as_loss_sum(loss(model, batch))
-
-
-def _length(name: str, value: int | str | Duration) -> Duration:
-    length = Duration.parse(value)
-    if not length.amount:
-        raise ValueError(f"Trainer: {name} must be longer than 0, got {value!r}")
-    return length
+    def _transform(self, callback: Callback, parameters: Sequence[torch.Tensor]) -> None:
+        if self.loop is not None:
+            callback.grads(parameters, self.loop.clock)
