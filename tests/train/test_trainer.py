@@ -10,8 +10,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from danlu.data import TensorLoader
+from danlu.loss import LossSum
 from danlu.schedule import Linear, Schedule
-from danlu.train import NonFiniteError, Observer, Trainer, evaluate
+from danlu.train import Callback, NonFiniteError, Observer, Trainer, evaluate
 
 from .toys import cut, loss, network, same, tokens
 
@@ -377,3 +378,59 @@ def test_tensor_loader_end_to_end():
     run = trainer(model, optimizer=torch.optim.Adam(model.parameters(), lr=0.1), until="15ep")
     result = run.fit(TensorLoader(x, y, batch=16), TensorLoader(x, y, batch=50, shuffle=False))
     assert result.final["valid/accuracy"] > 0.9  # a smoke test
+
+
+def test_a_run_ends_well_when_an_update_demands_it():
+    data = [tokens(4, k) for k in range(5)]
+    data[3] = (data[3][0] * math.nan, data[3][1])
+    result = trainer(network(), until="4ep", nonfinite="stop").fit(data)
+    assert (result.steps, result.skipped) == (3, 1)
+    assert result.stopped.startswith("update 3: loss is nan")
+    assert not result.error
+
+
+def test_precision_and_micro_batches_go_to_the_update_and_the_evaluation():
+    seen = set()
+
+    def watching(model, batch):
+        found = model(batch[0])
+        seen.add((found.dtype, len(batch[0]), model.training))
+        return loss(model, batch)
+
+    data = [(x.float(), y) for x, y in (tokens(5, k) for k in range(3))]
+    one = Trainer(
+        network().float(), watching, optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.1), until="2ep", observers=[],
+        precision="bf16", micro_batch=3,
+    )  # fmt: skip
+    one.fit(data, data[:1])
+    assert seen == {(torch.bfloat16, 3, True), (torch.bfloat16, 2, True), (torch.bfloat16, 5, False)}
+
+
+def test_callbacks_change_gradients_before_they_are_clipped():
+    seen = []
+
+    class Doubles(Callback):
+        def grads(self, parameters, clock):
+            seen.append(clock.step)
+            for p in parameters:
+                p.grad *= 2
+
+    ends = []
+    for callbacks, lr in (([Doubles()], 0.1), ([], 0.2)):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+        Trainer(model, loss, optimizer, until=3, observers=[], callbacks=callbacks).fit([tokens(4, k) for k in range(3)])
+        ends.append(nn.utils.parameters_to_vector(model.parameters()))
+    assert seen == [0, 1, 2]
+    torch.testing.assert_close(*ends, rtol=1e-12, atol=1e-14)
+
+
+def test_the_training_mean_adds_the_means_of_the_parts():
+    def with_part(model, batch):
+        found = loss(model, batch)
+        return LossSum(found.total, found.count, {}, {"size": (model(batch[0]).square().sum(), len(batch[0]))})
+
+    model, data = network(), [tokens(4, 0), tokens(2, 1)]
+    result = Trainer(model, with_part, torch.optim.SGD(model.parameters(), lr=0.0), until="1ep", observers=[]).fit(data, data)
+    assert result.final["train/loss"] == pytest.approx(result.final["valid/loss"], rel=1e-12)
+    assert result.final["train/size"] == pytest.approx(result.final["valid/size"], rel=1e-12)

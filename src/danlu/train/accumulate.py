@@ -16,6 +16,8 @@ from danlu.train.setup import Setup
 
 __all__ = ["Accumulated", "accumulate"]
 
+_UNKNOWN = LossSum(torch.zeros(()), 0)  # the sums over the window, before they are known
+
 
 @final
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class _Work:
 
     def run(self) -> LossSum:
         """Run forward and backward of every micro-batch; return the sums over all."""
-        whole = LossSum(torch.zeros(()), 0)  # not known yet
+        whole = _UNKNOWN
         for j in range(self.passes):
             last = j == self.passes - 1
             with self.setup.ranks.synced(last):

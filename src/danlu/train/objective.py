@@ -57,9 +57,10 @@ class Objective:
         again = self.report is not None
         with self._start.replayed() if again else nullcontext(), torch.enable_grad():
             mean, report = self._evaluate()
-        first = self.report or replace(report, evaluations=0)
-        evaluations, stop = first.evaluations + 1, first.stop or report.stop
-        self.report = replace(first, evaluations=evaluations, backoffs=self._backoffs, scale=report.scale, stop=stop)
+        if self.report is not None:
+            evaluations, stop = self.report.evaluations + 1, self.report.stop or report.stop
+            report = replace(self.report, evaluations=evaluations, backoffs=report.backoffs, scale=report.scale, stop=stop)
+        self.report = report
         return mean
 
     def forget(self) -> None:
@@ -98,7 +99,7 @@ class Objective:
         norm = on_host([total_norm(self.setup.gradients())])[0]
         if not math.isfinite(norm):
             reason = self._blame(report).replace("loss is", "after the gradient transforms, loss is")
-            raise NonFiniteError(replace(report, skipped=True, clipped=False, reason=reason))
+            raise NonFiniteError(replace(report, skipped=True, clipped=False, evaluations=0, reason=reason))
         return norm
 
     def _measure(self, found: Accumulated, gradients: list[Tensor]) -> tuple[Report, float]:
@@ -126,7 +127,7 @@ class Objective:
             measures=numbers,
             total=total,
             parts=parts,
-            evaluations=0,
+            evaluations=int(finite),
             backoffs=self._backoffs,
             scale=1.0 if scaler is None else scaler.scale,
             stop=found.stop,

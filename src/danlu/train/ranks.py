@@ -32,7 +32,7 @@ class Ranks:
 
     An evaluation has one exchange, a sum over all ranks of the loss's totals and counts, the wish to stop and whether
     somebody failed. It takes place before the only backward pass that synchronises gradients, so that a rank that
-    raised in any forward pass is noticed by all others there, instead of being waited for. Both wrappers average
+    raised before is noticed by all others there, instead of being waited for. Both wrappers average
     gradients over ranks; `Objective` multiplies by their number.
 
     Args:
