@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from faults.campaign import CONTROL, ROWS, Bench
+from faults.bench import Bench
+from faults.campaign import CONTROL, ROWS
 from faults.hostile import hostile_files
 from faults.process import attempt
 from faults.trainee import Plan, naive

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import warnings
-from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +11,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from danlu.data import Loader, TensorLoader
+from danlu.loss import LossSum
 from danlu.optim import create
 from danlu.schedule import Cosine, Schedule
-from danlu.train import Checkpoints, DamagedError, Keep, MismatchError, Observer, Trainer
+from danlu.train import Callback, Checkpoints, DamagedError, Keep, MismatchError, Observer, Trainer
 
 from .toys import loss, network, same, tokens
 
@@ -47,11 +46,11 @@ class Signal(Observer):
                 signal.raise_signal(self.number)
 
 
-def trainer(out, *observers, optimizer=None, extra=(), seed=0, **options):
+def trainer(out, *observers, criterion=loss, optimizer=None, extra=(), seed=0, **options):
     model = network(0, nn.Dropout(0.3), nn.BatchNorm1d(3), *extra)
     optimizer = create("adamw", model, 0.03, average="ema") if optimizer is None else optimizer(model)
     plain = {"until": UPDATES, "evaluate_every": 3, "log_every": 1, "save_every": 2, "schedule": Schedule(Cosine(), warmup=2)}
-    return Trainer(model, loss, optimizer, out=out, observers=observers, seed=seed, **{**plain, **options})
+    return Trainer(model, criterion, optimizer, out=out, observers=observers, seed=seed, **{**plain, **options})
 
 
 def fit(out, *observers, data=None, **options):
@@ -249,20 +248,44 @@ def test_another_version_of_torch_is_told(tmp_path, monkeypatch):
         fit(tmp_path / "run", resume=True)
 
 
-def test_a_failed_run_goes_on_when_the_cause_is_gone(tmp_path, whole):
-    out = tmp_path / "run"
-    broken = trainer(out)
-    setup, k = broken.update.setup, []
+def failing(at):
+    """The loss, but nan in training batch number `at`."""
+    seen = []
 
     def sometimes(model, batch):
-        k.append(1)
-        found = setup.loss(model, batch)
-        return type(found)(found.total * float("nan"), found.count, found.measures) if len(k) == 8 else found
+        found = loss(model, batch)
+        seen.append(model.training)
+        factor = float("nan") if model.training and sum(seen) == at else 1.0
+        return LossSum(found.total * factor, found.count, found.measures)
 
-    broken.update.setup = replace(setup, loss=sometimes)
+    return sometimes
+
+
+def test_a_failed_run_goes_on_when_the_cause_is_gone(tmp_path, whole):
+    out = tmp_path / "run"
     with pytest.raises(ArithmeticError, match=r"^update 7: loss is nan"):
-        broken.fit(Loader(Noisy(), batch=4), TensorLoader(*tokens(9, seed=5), batch=4, shuffle=False))
+        fit(out, criterion=failing(8))
     assert json.loads((out / "status.json").read_text())["state"] == "failed"
-    with warnings.catch_warnings():
-        fit(out, resume=True)
+    fit(out, resume=True)
     assert same(files(out), whole)
+
+
+class StopAtSkip(Callback):
+    """Ends the run at the first window that is skipped."""
+
+    why = ""
+
+    def update(self, clock, report):
+        self.why = report.reason
+
+    def stops(self, clock):
+        return self.why
+
+
+def test_a_run_stopped_by_a_skipped_window_takes_it_again(tmp_path):
+    fit(tmp_path / "whole", callbacks=[StopAtSkip()])
+    out = tmp_path / "run"
+    stopped = fit(out, criterion=failing(8), callbacks=[StopAtSkip()], nonfinite="skip")
+    assert (stopped.steps, stopped.skipped) == (7, 1)
+    fit(out, resume=True, callbacks=[StopAtSkip()])
+    assert same(files(out), files(tmp_path / "whole"))

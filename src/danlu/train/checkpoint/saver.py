@@ -19,6 +19,7 @@ from danlu.train.checkpoint.store import Checkpoints, Keep
 from danlu.train.clock import Clock
 from danlu.train.durable import sync
 from danlu.train.events import Observer
+from danlu.train.report import Report
 from danlu.train.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Saver(Observer):
     def __init__(self, trainer: Trainer, directory: RunDirectory, every: Duration, keep: Keep) -> None:
         self.trainer, self.directory, self.every = trainer, directory, every
         self.checkpoints = Checkpoints(directory.path / RunDirectory.CHECKPOINTS, keep)
-        self._rows = 0
+        self._rows, self._skipped = 0, False
 
     def resume(self, source: Path | None = None) -> None:
         """Load the newest whole checkpoint, before the loop is made; without any, the run starts from the beginning.
@@ -78,9 +79,19 @@ class Saver(Observer):
         """See how many evaluations there were."""
         self._rows = len(self.trainer.running().history)
 
+    def update(self, clock: Clock, report: Report) -> None:
+        """Note whether the window was skipped."""
+        self._skipped = report.skipped
+
     def settled(self, clock: Clock) -> None:
-        """Save, if it is time to: after everything that belongs to a window, where nothing is half done."""
+        """Save, if it is time to: after everything that belongs to a window, where nothing is half done.
+
+        A run that is stopped by a window that it had to skip is not saved there: resumed when the cause is gone, it
+        takes that window again.
+        """
         loop, keep = self.trainer.running(), self.checkpoints.keep
+        if loop.stopped and self._skipped:
+            return
         best = keep.best and len(loop.history) > self._rows and loop.best() is loop.history[-1]
         lasting = keep.every is not None and clock.due(Duration.parse(keep.every))
         self._rows = len(loop.history)
