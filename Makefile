@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench compat format clean
+.PHONY: help demo test check bench compat faults format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ bench: $(READY) ## step time of every preset against torch.optim and the memory 
 compat: $(READY) ## every optimizer in the loops of Lightning, Accelerate and Hugging Face (installs them)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compat]'
 	$(BIN)/python -m pytest -q tests/compat
+
+faults: $(READY) ## the fault campaign: kills, damage, hostile files, full disks (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m faults
 
 format: $(READY) ## rewrite in the house's format
 	$(BIN)/ruff check --fix .

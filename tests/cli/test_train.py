@@ -38,7 +38,7 @@ def test_a_run_leaves_what_repeats_it_bit_for_bit():
     first = train("digits", *QUICK, "--seed", "3", "--out", "first")
     assert first.exit_code == 0
     names = {path.name for path in Path("first").iterdir()}
-    assert names == {"recipe.toml", "metrics.jsonl", "model.safetensors", "status.json"}
+    assert names == {"recipe.toml", "env.json", "metrics.jsonl", "model.safetensors", "status.json", "checkpoints"}
     assert train("--recipe", "first/recipe.toml", "--out", "second").exit_code == 0
     for name in ("recipe.toml", "model.safetensors"):
         assert Path("first", name).read_bytes() == Path("second", name).read_bytes()
@@ -102,7 +102,7 @@ class PressCtrlC(Observer):
 
 
 def test_ctrl_c_ends_well(monkeypatch):
-    monkeypatch.setattr("danlu.cli.train.PlainLog", lambda: PressCtrlC(1))
+    monkeypatch.setattr("danlu.cli.run.PlainLog", lambda: PressCtrlC(1))
     result = train("digits", *QUICK, "--set", "until=10ep")
     assert result.exit_code == 130
     assert json.loads(Path("runs/digits-1/status.json").read_text())["state"] == "interrupted"
@@ -112,7 +112,7 @@ def test_ctrl_c_ends_well(monkeypatch):
 
 
 def test_ctrl_c_twice_ends_at_once(monkeypatch):
-    monkeypatch.setattr("danlu.cli.train.PlainLog", lambda: PressCtrlC(2))
+    monkeypatch.setattr("danlu.cli.run.PlainLog", lambda: PressCtrlC(2))
     result = train("digits", *QUICK)
     assert result.exit_code == 130
     assert result.stderr.endswith("error: left at once; no weights were written, the numbers so far are in runs/digits-1\n")

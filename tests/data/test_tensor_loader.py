@@ -74,3 +74,9 @@ def test_what_cannot_be_cut_is_refused_in_one_line(tensors, options, words):
     with pytest.raises(ValueError, match=words) as raised:
         TensorLoader(*tensors, **options)
     assert "\n" not in str(raised.value)
+
+
+def test_it_starts_at_any_batch():
+    loader = TensorLoader(torch.arange(11), batch=4, seed=3)
+    for start in range(4):
+        assert [x.tolist() for (x,) in loader.epoch(2, start)] == [x.tolist() for (x,) in loader.epoch(2)][start:]

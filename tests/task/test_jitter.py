@@ -45,3 +45,12 @@ def test_epochs_are_pure_and_differ():
     assert len(loader) == 3
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
+
+
+def test_a_start_within_the_epoch_reads_on_as_if_from_the_beginning():
+    loader = Jittered(TensorLoader(torch.rand(10, 1, 8, 8), batch=4), background=0.0, seed=1)
+    whole = [x for (x,) in loader.epoch(3)]
+    for start in range(4):
+        rest = [x for (x,) in loader.epoch(3, start)]
+        assert len(rest) == 3 - start
+        assert all(torch.equal(a, b) for a, b in zip(rest, whole[start:], strict=True))

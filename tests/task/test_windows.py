@@ -25,6 +25,12 @@ def test_epochs_are_pure_and_cut_at_other_places():
     assert set((starts[0] % 16).tolist()) != set((starts[1] % 16).tolist())
 
 
+def test_it_starts_at_any_batch():
+    loader = Windows(TEXT, 16, batch=8, seed=1)
+    whole = [x.tolist() for x, _ in loader.epoch(2)]
+    assert [[x.tolist() for x, _ in loader.epoch(2, k)] for k in range(len(whole))] == [whole[k:] for k in range(len(whole))]
+
+
 def test_a_batch_that_is_none_is_refused_at_once():
     with pytest.raises(ValueError, match="batch"):
         Windows(TEXT, 16, batch=0, seed=0)

@@ -17,6 +17,26 @@ def test_first_asks_second_leaves_and_the_handler_comes_back(capfd):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "leaves"),
+    [
+        (signal.SIGTERM, signal.SIGTERM, SystemExit),
+        (signal.SIGTERM, signal.SIGINT, KeyboardInterrupt),
+        (signal.SIGINT, signal.SIGTERM, SystemExit),
+    ],
+)
+def test_sigterm_is_one_of_two_signals(first, second, leaves, capfd):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(leaves) as left, Interrupt() as interrupt:
+        assert interrupt.signal == ""
+        signal.raise_signal(first)
+        assert interrupt.signal == first.name
+        signal.raise_signal(second)
+    assert leaves is KeyboardInterrupt or left.value.code == 143
+    assert capfd.readouterr().err.count("ending after this update") == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_a_handler_of_ones_own_comes_back():
     def mine(number, frame):
         pass

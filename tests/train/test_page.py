@@ -12,5 +12,5 @@ def test_every_block_of_the_page_runs_in_order(capsys):
         exec(compile(block, str(PAGE), "exec"), namespace)
     out = capsys.readouterr().out
     assert "update 5: loss is nan, non-finite gradients in 0.weight, 0.bias, 2.weight and more;" in out
-    assert "['metrics.jsonl', 'model.safetensors', 'status.json']" in out
+    assert "['checkpoints', 'env.json', 'metrics.jsonl', 'model.safetensors', 'status.json']" in out
     assert namespace["result"].steps == 16

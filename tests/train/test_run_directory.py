@@ -12,7 +12,7 @@ def test_a_folder_with_a_run_is_refused_in_one_line(tmp_path, name):
     (tmp_path / name).write_text("x")
     with pytest.raises(FileExistsError) as raised:
         RunDirectory(tmp_path)
-    assert str(raised.value) == f"{tmp_path} holds another run ({name}); choose another out= or delete the folder"
+    assert str(raised.value) == f"{tmp_path} holds another run ({name}); resume it, choose another out= or delete the folder"
 
 
 def test_a_file_is_no_folder(tmp_path):
@@ -48,5 +48,5 @@ def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path):
     directory.write_text("notes", "old")
     with pytest.raises(UnicodeEncodeError):
         directory.write_text("notes", "half of this \ud800 is no text")
-    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "notes"}
     assert (tmp_path / "notes").read_text() == "old"

@@ -295,7 +295,7 @@ def test_the_run_folder(tmp_path):
     result = trainer(until="2ep", out=str(tmp_path), log_every=2).fit(batches(3), batches(1))
     assert result.path == tmp_path
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"recipe.toml", "metrics.jsonl", "status.json", "model.safetensors"}
+    assert names == {"recipe.toml", "env.json", "metrics.jsonl", "status.json", "model.safetensors", "checkpoints"}
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines] == ["start", "update", "evaluated", "update", "update", "evaluated", "end"]
     rows = [{k: v for k, v in line.items() if k != "event"} for line in lines if line["event"] == "evaluated"]

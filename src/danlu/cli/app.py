@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from danlu.cli.explain import explain
+from danlu.cli.export import export
 from danlu.cli.listing import listing
+from danlu.cli.lr_find import find
 from danlu.cli.plot import plot
-from danlu.cli.train import EXIT_CODES, train
+from danlu.cli.resume import resume
+from danlu.cli.run import EXIT_CODES
+from danlu.cli.train import train
 
 __all__ = ["app"]
 
@@ -24,6 +28,9 @@ app = typer.Typer(
 schedule = typer.Typer(help="Look at schedules before a run.", no_args_is_help=True)
 
 app.command("train", epilog=EXIT_CODES)(train)
+app.command("resume", epilog=EXIT_CODES)(resume)
+app.command("export")(export)
+app.command("lr-find")(find)
 app.command("list")(listing)
 app.command("explain")(explain)
 app.add_typer(schedule, name="schedule")

@@ -8,10 +8,11 @@ from typing import NoReturn
 
 import typer
 
-__all__ = ["FAILED", "INTERRUPTED", "USAGE", "fail", "reported"]
+__all__ = ["FAILED", "INTERRUPTED", "RESUMABLE", "USAGE", "fail", "reported"]
 
 FAILED = 1  # the run went wrong: a loss that is nan, a full disk
 USAGE = 2  # nothing was done: a name, a value or a file was wrong, or a package is missing
+RESUMABLE = 75  # SIGTERM: EX_TEMPFAIL, try again; schedulers know it
 INTERRUPTED = 130  # Ctrl-C, as shells have it: 128 + SIGINT
 
 

@@ -42,6 +42,7 @@ def _lines(run: Run, result: Result) -> Iterator[str]:
     if result.interrupted:
         yield ""
         yield "interrupted: the weights in the folder are those of the last update"
+        yield f"go on       danlu resume {result.path}"
         return
     yield ""
     with at_average(run.trainer.optimizer):  # what the held-out numbers and the weights in the folder are of

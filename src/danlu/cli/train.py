@@ -6,21 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from danlu.cli.errors import FAILED, INTERRUPTED, fail, reported
-from danlu.cli.progress import LiveLine
-from danlu.cli.summary import before, summary
-from danlu.recipe import RecipeError, load, prepare
-from danlu.task import TASKS
-from danlu.train import NonFiniteError, PlainLog
+from danlu.cli.errors import reported
+from danlu.cli.run import KeepBest, SaveEvery, carry_out
+from danlu.recipe import RecipeError, load
 
-__all__ = ["EXIT_CODES", "train"]
-
-EXIT_CODES = (
-    "Ctrl-C once ends the run after the update under way and writes the weights; twice, it ends at once. "
-    "Exit codes: 0 done; 1 the run failed; 2 nothing was started, since something asked for is wrong; 130 after Ctrl-C."
-)
+__all__ = ["train"]
 
 
 def train(
@@ -31,25 +22,14 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder; runs/TASK-N if not said.")] = None,
     seed: Annotated[int | None, typer.Option(help="For all that is random.")] = None,
+    save_every: SaveEvery = "5min",
+    keep_best: KeepBest = False,
 ) -> None:
     """Train a model on real data that needs no network."""
     flags = {key: value for key, value in {"task": task, "seed": seed}.items() if value is not None}
     with reported(RecipeError):
         chosen = load(recipe, sets or (), flags)
-    console = Console(stderr=True)
-    watching = LiveLine(console, TASKS.get(chosen.task).item) if console.is_terminal else PlainLog()
-    folder = out or _next_folder(chosen.task)
-    with reported(ImportError, OSError):
-        run = prepare(chosen, out=folder, observers=[watching])
-    typer.echo(before(run))
-    with reported(NonFiniteError, OSError, code=FAILED):
-        try:
-            result = run.fit()
-        except KeyboardInterrupt:
-            fail([f"left at once; no weights were written, the numbers so far are in {folder}"], INTERRUPTED)
-    typer.echo(summary(run, result))
-    if result.interrupted:
-        raise typer.Exit(INTERRUPTED)
+    carry_out(chosen, out or _next_folder(chosen.task), save_every=save_every, keep_best=keep_best)
 
 
 def _next_folder(task: str) -> Path:

@@ -63,16 +63,17 @@ class TensorLoader:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         return self.epoch(0)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches of one epoch.
 
         Args:
             epoch: its number, from 0.
+            start: the first batch; those before it are not made.
 
         Yields:
             One tuple per batch, with as many tensors as were given.
         """
         order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch)) if self.shuffle else None
-        for start in range(0, len(self) * self.batch, self.batch):
-            rows = slice(start, start + self.batch)
+        for first in range(start * self.batch, len(self) * self.batch, self.batch):
+            rows = slice(first, first + self.batch)
             yield tuple(t[rows] if order is None else t[order[rows]] for t in self.tensors)

@@ -12,8 +12,9 @@ import torch
 from danlu import optim, schedule
 from danlu.recipe.dump import dump
 from danlu.recipe.recipe import Recipe
+from danlu.schedule import Duration
 from danlu.task import TASKS, Parts
-from danlu.train import Observer, Result, Trainer
+from danlu.train import Keep, Observer, Result, Trainer
 
 __all__ = ["Run", "prepare"]
 
@@ -42,13 +43,24 @@ class Run:
         return self.recipe.threads or torch.get_num_threads()
 
 
-def prepare(recipe: Recipe, *, out: str | PathLike[str] | None = None, observers: Sequence[Observer] | None = None) -> Run:
+def prepare(
+    recipe: Recipe,
+    *,
+    out: str | PathLike[str] | None = None,
+    observers: Sequence[Observer] | None = None,
+    save_every: int | str | Duration | None = "5min",
+    keep: Keep | None = None,
+    resume: bool = False,
+) -> Run:
     """Build what a recipe names. The run's folder is made last, when nothing can be wrong any more.
 
     Args:
         recipe: what to run.
         out: the run's folder, which gets ``recipe.toml`` beside the trainer's files, or None.
-        observers: as in `danlu.train.Trainer`.
+        observers: as in `danlu.train.Trainer`, and so are `save_every` and `keep`.
+        save_every: see there.
+        keep: see there.
+        resume: whether `out` holds a run of this recipe that is to go on.
 
     Returns:
         The run; ``run.fit()`` starts it.
@@ -56,6 +68,8 @@ def prepare(recipe: Recipe, *, out: str | PathLike[str] | None = None, observers
     Raises:
         ImportError: when the task needs a package that is not there, with the way to install it.
         FileExistsError: when `out` holds another run.
+        LockedError: when another process works in `out`.
+        ValueError: when `save_every` is no length.
     """
     parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed)
     trainer = Trainer(
@@ -68,8 +82,11 @@ def prepare(recipe: Recipe, *, out: str | PathLike[str] | None = None, observers
         clip=None if recipe.clip == "none" else recipe.clip,
         seed=recipe.seed,
         out=out,
+        save_every=save_every,
+        keep=keep,
+        resume=resume,
         observers=observers,
     )
-    if trainer.directory is not None:
+    if trainer.directory is not None and not resume:
         trainer.directory.write_text("recipe.toml", dump(recipe))
     return Run(recipe, parts, trainer)

@@ -31,10 +31,12 @@ class Jittered:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the batches of epoch number `epoch`."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the batches of epoch number `epoch` from batch `start` on."""
         draws = generator(self.seed, "jitter", epoch)
-        for images, *others in self.loader.epoch(epoch):
+        for _ in range(start):
+            _maps(self.loader.batch, draws)  # six numbers an image: a stream is cheaper to run through than to key
+        for images, *others in self.loader.epoch(epoch, start):
             yield jitter(images - self.background, draws) + self.background, *others
 
 
@@ -51,6 +53,9 @@ def jitter(images: Tensor, draws: torch.Generator, size: float = 0.1) -> Tensor:
     Returns:
         The same shape and dtype.
     """
-    maps = torch.eye(2, 3) + size * torch.randn(len(images), 2, 3, generator=draws)
-    places = functional.affine_grid(maps.to(images), list(images.shape), align_corners=False)
+    places = functional.affine_grid(_maps(len(images), draws, size).to(images), list(images.shape), align_corners=False)
     return functional.grid_sample(images, places, align_corners=False)
+
+
+def _maps(n: int, draws: torch.Generator, size: float = 0.1) -> Tensor:
+    return torch.eye(2, 3) + size * torch.randn(n, 2, 3, generator=draws)

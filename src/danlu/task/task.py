@@ -24,8 +24,8 @@ class Loader(Protocol):
         """Return the batches of one epoch."""
         ...
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield the batches of epoch number `epoch`."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the batches of epoch number `epoch` from batch `start` on."""
         ...
 
 

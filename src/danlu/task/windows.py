@@ -35,12 +35,12 @@ class Windows:
     def __len__(self) -> int:
         return -(-self._rows // self.batch)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield pairs (inputs, targets) of shape (batch, length); the last batch has the remaining windows."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """Yield pairs (inputs, targets) of shape (batch, length) from batch `start` on; the last has the remaining windows."""
         offset = key(self.seed, "offset", epoch) % self.length
         text = self.text[offset : offset + self._rows * self.length + 1]
         pairs = text[:-1].view(-1, self.length), text[1:].view(-1, self.length)
-        yield from TensorLoader(*pairs, batch=self.batch, seed=self.seed).epoch(epoch)
+        yield from TensorLoader(*pairs, batch=self.batch, seed=self.seed).epoch(epoch, start)
 
 
 def cut(text: Tensor, length: int, *, ignore_index: int = -100) -> tuple[Tensor, Tensor]:

@@ -2,20 +2,30 @@
 
 from danlu.train.averaged import at_average
 from danlu.train.batch import split_batch
+from danlu.train.borrowed import borrowed
 from danlu.train.callback import Callback, on
+from danlu.train.checkpoint import Checkpoints, DamagedError, Keep, MismatchError, Snapshot
 from danlu.train.clip import clip_coefficient
 from danlu.train.clock import Clock
+from danlu.train.early_stop import EarlyStop
+from danlu.train.ensemble import Ensemble
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
+from danlu.train.freeze import Freeze
+from danlu.train.lock import LockedError
 from danlu.train.log import JsonLines, PlainLog
-from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, TopK
+from danlu.train.lr_finder import LRCurve, lr_find
+from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, Ratio, TopK
+from danlu.train.micro_batch import find_micro_batch
 from danlu.train.precision import Precision
 from danlu.train.ranks import RankError
 from danlu.train.report import NonFiniteError, Report
 from danlu.train.run_directory import RunDirectory
 from danlu.train.scaler import LossScaler
+from danlu.train.soup import greedy_soup, soup
 from danlu.train.step import Step
 from danlu.train.trainer import Trainer
+from danlu.train.transfer import LoadReport, load_weights, read_weights, replace_head
 from danlu.train.update import Update
 from danlu.train.window import windows
 
@@ -23,29 +33,49 @@ __all__ = [
     "RMSE",
     "Accuracy",
     "Callback",
+    "Checkpoints",
     "Clock",
+    "DamagedError",
+    "EarlyStop",
+    "Ensemble",
+    "Freeze",
     "JsonLines",
+    "Keep",
+    "LRCurve",
+    "LoadReport",
+    "LockedError",
     "LossScaler",
     "Mean",
     "Metric",
+    "MismatchError",
     "NonFiniteError",
     "Observer",
     "Perplexity",
     "PlainLog",
     "Precision",
     "RankError",
+    "Ratio",
     "Report",
     "Result",
     "Row",
     "RunDirectory",
+    "Snapshot",
     "Step",
     "TopK",
     "Trainer",
     "Update",
     "at_average",
+    "borrowed",
     "clip_coefficient",
     "evaluate",
+    "find_micro_batch",
+    "greedy_soup",
+    "load_weights",
+    "lr_find",
     "on",
+    "read_weights",
+    "replace_head",
+    "soup",
     "split_batch",
     "windows",
 ]

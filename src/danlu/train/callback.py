@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, final, runtime_checkable
 
 import torch
 from torch import nn
@@ -14,6 +14,9 @@ from danlu.schedule import Duration
 from danlu.train.clock import Clock
 from danlu.train.events import Observer
 from danlu.train.report import Report
+
+if TYPE_CHECKING:
+    from danlu.train.trainer import Trainer
 
 __all__ = ["POINTS", "Callback", "Stateful", "on", "ordered", "taking"]
 
@@ -56,8 +59,8 @@ class Callback(Observer):
         """What plans, messages and saved states call it: the class's name, unless you say otherwise."""
         return type(self).__name__
 
-    def attach(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Once, when the trainer is made: keep what you need, refuse what cannot work, change nothing."""
+    def attach(self, trainer: Trainer) -> None:
+        """Once, when the trainer is made: keep what you need of it, refuse what cannot work, change nothing."""
 
     def model(self, model: nn.Module) -> nn.Module:
         """Return the model to train; it needs a trainer that makes its own optimizer."""

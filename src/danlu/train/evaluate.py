@@ -10,7 +10,7 @@ from torch import nn
 
 from danlu.loss import as_loss_sum
 from danlu.train.batch import device_of, to_device
-from danlu.train.metrics import Metric
+from danlu.train.metrics import Metric, Ratio
 from danlu.train.precision import Precision, autocast
 from danlu.train.ranks import RankError, Ranks
 from danlu.train.tally import Tally
@@ -37,10 +37,10 @@ def evaluate(
     loss: Callable[[nn.Module, Any], Any],
     batches: Iterable[Any],
     prefix: str = "valid",
+    precision: Precision = "fp32",
     *,
     metrics: Mapping[str, Metric] | None = None,
     predict: Predict = predict_pair,
-    precision: Precision = "fp32",
 ) -> dict[str, float]:
     """(Σ totals)/(Σ counts) over all batches, in eval mode and without gradients; exact for ragged batches.
 
@@ -54,11 +54,10 @@ def evaluate(
         loss: ``loss(model, batch)``, as in training; a bare mean is refused, since batches may differ in size.
         batches: the data; moved to the model's device.
         prefix: of the names.
-        metrics: name → metric, such as `danlu.train.Accuracy` or one of torchmetrics; they are reset first. They cost a
-            second forward pass: what is a sum and a count is had for nothing as a measure of the loss. With several
-            ranks a metric is of this rank's share, unless it synchronises itself, as those of torchmetrics do.
-        predict: what the metrics are told of a batch.
         precision: of the forward pass, as in `Update`.
+        metrics: name → metric, such as `danlu.train.Accuracy` or one of torchmetrics; they are reset first. They cost a
+            second forward pass: what is a sum and a count is had for nothing as a measure of the loss.
+        predict: what the metrics are told of a batch.
 
     Returns:
         ``{"valid/loss": …}``, one entry per measure and one per metric; nan where nothing was counted.
@@ -80,10 +79,9 @@ def evaluate(
                 there = to_device(batch, device)
                 with autocast(precision, device):
                     part = as_loss_sum(loss(ranks.inner, there)).detach()
-                    if told:
-                        seen = predict(ranks.inner, there)
-                        for metric in told.values():
-                            metric.update(*seen)
+                    seen = predict(ranks.inner, there) if told else ()
+                for metric in told.values():
+                    metric.update(*seen)
                 tally.add(part.total, part.count, part.measures, part.parts)
                 batch_count += 1
     except Exception:
@@ -92,13 +90,16 @@ def evaluate(
     finally:
         for module, training in modes:
             module.training = training
-    shares = ranks.gather((tally, batch_count))
+    own = {name: metric for name, metric in told.items() if isinstance(metric, Ratio)}  # others sum over ranks themselves
+    shares = ranks.gather((tally, batch_count, {name: (metric.total, metric.count) for name, metric in own.items()}))
     if any(share is None for share in shares):
         raise RankError("another rank failed in this evaluation; its own message says why")
-    if not sum(batches for _, batches in shares):
+    if not sum(count for _, count, _ in shares):
         raise ValueError(f"evaluate: the {prefix} data gave no batch; a generator can be read only once, give a list")
     whole = Tally()
-    whole.join(share for share, _ in shares)
+    whole.join(share for share, _, _ in shares)
+    for name, metric in own.items():
+        metric.total, metric.count = (sum(sums[name][i] for _, _, sums in shares) for i in (0, 1))
     found = whole.means(prefix)
     for name, metric in told.items():
         if f"{prefix}/{name}" in found:

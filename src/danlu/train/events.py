@@ -27,10 +27,11 @@ class Result:
         steps: updates applied.
         skipped: windows that led to none.
         seconds: evaluations included.
-        interrupted: whether Ctrl-C ended it early.
+        interrupted: whether it was ended early, by a signal or by leaving the loop.
         path: the run's folder, or None.
         error: what ended it, in one line, when something did that the run also raises; else empty.
         stopped: why a callback ended it before its length, such as early stopping; else empty.
+        signal: what ended it early, "SIGINT" or "SIGTERM"; else empty.
     """
 
     history: list[Row]
@@ -43,6 +44,7 @@ class Result:
     path: Path | None
     error: str = ""
     stopped: str = ""
+    signal: str = ""
 
 
 class Observer:

@@ -73,7 +73,7 @@ def _numbers(numbers: Mapping[str, float]) -> str:
 
 @final
 class JsonLines(Observer):
-    """Writes one JSON object per line, at once: "start", "update", "evaluated" and "end" events.
+    """Writes one JSON object per line, at once: "start" or "resume", "update", "evaluated" and "end" events.
 
     A nan is written as NaN, which Python's `json` reads back: a run that went wrong must not look right.
 
@@ -87,8 +87,8 @@ class JsonLines(Observer):
 
     def start(self, clock: Clock) -> None:
         """Open the file."""
-        self._file = self.path.open("a", encoding="utf-8")
-        self._write("start", total=clock.total, steps_per_epoch=clock.steps_per_epoch)
+        self._file = self.path.open("ab", buffering=0)  # what cannot be written must not wait in a buffer
+        self._write("resume" if clock.done else "start", total=clock.total, steps_per_epoch=clock.steps_per_epoch)
 
     def update(self, clock: Clock, report: Report) -> None:
         """Write one update's numbers."""
@@ -107,5 +107,6 @@ class JsonLines(Observer):
         self._file.close()
 
     def _write(self, event: str, **values: Any) -> None:
-        self._file.write(json.dumps({"event": event, **values}) + "\n")
-        self._file.flush()
+        line = memoryview(json.dumps({"event": event, **values}).encode() + b"\n")
+        while line:
+            line = line[self._file.write(line) :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, final
 
 from danlu.keyed import generator, seed_all
@@ -17,7 +18,7 @@ from danlu.train.interrupt import Interrupt
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.rates import rates
 from danlu.train.report import Report
-from danlu.train.run_directory import RunDirectory, RunRecord
+from danlu.train.run_directory import RunRecord
 from danlu.train.step import Step
 from danlu.train.tally import Tally
 from danlu.train.window import epoch_of
@@ -51,6 +52,7 @@ class Loop:
             taking(trainer.callbacks, point) for point in ("batch", "after_update", "stops")
         )
         self.stopped, self.error, self.left = "", "", False
+        self.halted = self.ending = False
         trainer.loop, trainer.result = self, None
 
     def run(self) -> Generator[Step, None, None]:
@@ -59,6 +61,12 @@ class Loop:
         Yields:
             Steps.
         """
+        with ExitStack() as held:
+            if self.trainer.directory is not None:
+                held.callback(self.trainer.directory.release)
+            yield from self._run()
+
+    def _run(self) -> Generator[Step, None, None]:
         self.started = time.perf_counter() - self.clock.seconds
         if not self.trainer.model.training:  # not train() in any case: a part may be kept in eval mode on purpose
             self.trainer.model.train()
@@ -69,34 +77,38 @@ class Loop:
         with Interrupt() as interrupt:
             try:
                 windows = feed(self.train, self.trainer.accumulate, self.trainer.seed, self.clock.epochs, self.clock.within)
-                while not (self.clock.finished or self.stopped or interrupt.requested):
+                self.ending = self.clock.finished or bool(self.stopped)
+                while not self.ending:
                     epoch, window = next(windows)
                     self.clock = _entered(self.clock, epoch)
                     if self.clock.finished:  # it was the end of an epoch of unknown length
                         break
-                    step, self.left = self._prepared(window), True
+                    step, self.left = self._prepared(window, interrupt), True
                     yield step
                     self.left = False
-                    self._count(step.made())
-                    if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
-                        self._evaluate(step.made())
-                    self.stopped = self._asked() or _demanded(step.made())
-                    for each in self.watching:
-                        each.settled(self.clock)
-                if step is not None and not (interrupt.requested or self._is_evaluated()):
+                    self._finish(step.made(), interrupt)
+                if step is not None and not (self.ending or self._is_evaluated()):
+                    self.ending = True
                     self._evaluate(step.made())
-            except BaseException as problem:  # in the body, of which we hear only that it was left
-                self.error = step.error if step is not None and self.left else f"{type(problem).__name__}: {problem}"
+                    self._settle()
+            except BaseException as problem:
+                if step is None or not self.left:
+                    self.error = f"{type(problem).__name__}: {problem}"
+                elif step.error or step.report is None:  # in the body, of which we hear only that it was left
+                    self.error = step.error
+                else:
+                    self._finish(step.report, interrupt)
                 raise
             finally:
-                self._end(interrupted=(interrupt.requested or self.left) and not self.clock.finished)
+                early = (self.halted or self.left) and not self.clock.finished
+                self._end(interrupted=early, signal=interrupt.signal if early else "")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the loop's part of `Trainer.state_dict`."""
         history = [dict(row) for row in self.history]
         return {"clock": self.clock.state_dict(), "tally": self.tally.state_dict(), "history": history}
 
-    def _prepared(self, window: list[Any]) -> Step:
+    def _prepared(self, window: list[Any], interrupt: Interrupt) -> Step:
         """Set what the update depends on: its random numbers, its rates, its batches."""
         seed, clock = self.trainer.seed, self.clock
         for each in self.batching:
@@ -104,9 +116,10 @@ class Loop:
             window = [each.batch(batch, draw, clock) for batch in window]
         seed_all(seed, "step", clock.step)
         self.rates.before(clock)
-        return Step(window, clock, self.trainer.update)
+        return Step(window, clock, lambda window: self.trainer.update(window, stop=interrupt.requested))
 
-    def _count(self, report: Report) -> None:
+    def _finish(self, report: Report, interrupt: Interrupt) -> None:
+        """Everything that comes after an update."""
         self.clock = self.clock.after(report, time.perf_counter() - self.started)
         self.rates.after(report)
         if not report.skipped:
@@ -115,6 +128,16 @@ class Loop:
                 each.after_update(self.clock, report)
         for each in self.watching:
             each.update(self.clock, report)
+        if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
+            self._evaluate(report)
+        self.stopped = report.reason if report.stop and report.skipped else self._asked()
+        # several ranks end together: a report with `stop` is the same on all of them
+        self.halted = report.stop and not report.skipped
+        self.halted = self.halted or (interrupt.requested and self.trainer.update.setup.ranks.size == 1)
+        self.ending = self.clock.finished or bool(self.stopped) or self.halted or self.left
+        if self.stopped and not self._is_evaluated():
+            self._evaluate(report)
+        self._settle()
 
     def _evaluate(self, report: Report) -> None:
         """Add a row: the numbers now; the training means are over the items since the last row, each as it was trained on."""
@@ -124,18 +147,26 @@ class Loop:
         row.update(self.tally.means("train"))
         if self.valid is not None:
             with own.eval_weights():
-                row.update(self._evaluated("valid"))
+                row.update(self._judged("valid"))
             if own.evaluate_raw:
-                row.update(self._evaluated("raw"))
+                row.update(self._judged("raw"))
         self.history.append(row)
         self.tally = Tally()
         self.rates.evaluated(row)
         for each in self.watching:
             each.evaluated(clock, row)
 
-    def _evaluated(self, prefix: str) -> Row:
+    def _judged(self, prefix: str) -> Row:
         own, data = self.trainer, epoch_of(self.valid, 0)
-        return evaluate(own.model, own.loss, data, prefix, metrics=own.metrics, predict=own.predict, precision=own.precision)
+        return evaluate(own.model, own.loss, data, prefix, own.precision, metrics=own.metrics, predict=own.predict)
+
+    def _settle(self) -> None:
+        for each in self.watching:
+            each.settled(self.clock)
+
+    def best(self) -> Row:
+        """Return the first row with the lowest loss; a nan is never the best; empty when there is none."""
+        return _best(self.history, "train/loss" if self.valid is None else "valid/loss")
 
     def _is_evaluated(self) -> bool:
         return bool(self.history) and self.history[-1]["step"] + self.history[-1]["skipped"] == self.clock.done
@@ -143,11 +174,11 @@ class Loop:
     def _asked(self) -> str:
         return next((why for each in self.stopping if (why := each.stops(self.clock))), "")
 
-    def _end(self, *, interrupted: bool) -> None:
+    def _end(self, *, interrupted: bool, signal: str) -> None:
         result = self.trainer.result = Result(
             history=self.history,
             final=self.history[-1] if self.history else {},
-            best=_best(self.history, "train/loss" if self.valid is None else "valid/loss"),
+            best=self.best(),
             steps=self.clock.step,
             skipped=self.clock.skipped,
             seconds=time.perf_counter() - self.started,
@@ -155,9 +186,16 @@ class Loop:
             path=None if self.trainer.directory is None else self.trainer.directory.path,
             error=self.error,
             stopped=self.stopped,
+            signal=signal,
         )
+        problems: list[Exception] = []
         for each in self.watching:
-            each.end(self.clock, result)
+            try:
+                each.end(self.clock, result)
+            except Exception as problem:  # on a full disk nobody can write, and the others must still end
+                problems.append(problem)
+        if problems and not self.error:
+            raise problems[0]
 
 
 def _clock(trainer: Trainer, train: Any) -> Clock:
@@ -177,11 +215,6 @@ def _clock(trainer: Trainer, train: Any) -> Clock:
     return Clock(None, each, until=until)
 
 
-def _demanded(report: Report) -> str:
-    """Why the update wants the run to end; empty if it does not."""
-    return (report.reason or "a rank asked for it") if report.stop else ""
-
-
 def _entered(clock: Clock, epoch: int) -> Clock:
     """The clock in this epoch, unless the run would never end."""
     if epoch != clock.epochs and clock.done and clock.until is not None and clock.until.kind == "samples" and not clock.samples:
@@ -192,10 +225,11 @@ def _entered(clock: Clock, epoch: int) -> Clock:
 def _watching(trainer: Trainer) -> Sequence[Observer]:
     """Who takes part first, then the files: when somebody is told that the run has ended, they are there."""
     files: list[Observer] = []
-    if trainer.directory is not None:
-        directory = RunDirectory(trainer.directory.path)  # again: a second fit would be a second run in one folder
+    if (directory := trainer.directory) is not None:
         record = RunRecord(directory, trainer.model, trainer.optimizer, trainer.eval_weights)
         files = [JsonLines(directory.metrics, trainer.log_every), record]
+        if trainer.saver is not None:
+            files.append(trainer.saver)
     observers = [PlainLog(trainer.log_every)] if trainer.observers is None else trainer.observers
     return [*trainer.callbacks, *files, *observers]
 

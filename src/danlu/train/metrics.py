@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from danlu.ranges import Count, check, hints
 
-__all__ = ["RMSE", "Accuracy", "Mean", "Metric", "Perplexity", "TopK"]
+__all__ = ["RMSE", "Accuracy", "Mean", "Metric", "Perplexity", "Ratio", "TopK"]
 
 
 @runtime_checkable
@@ -31,8 +31,8 @@ class Metric(Protocol):
         ...
 
 
-class _Ratio:
-    """f(Σ sums/Σ counts), added up in double precision on the host; nan when nothing was counted.
+class Ratio:
+    """f(Σ sums/Σ counts), added up in double precision on the host; nan when nothing was counted. Derive your own from it.
 
     Attributes:
         total: Σ sums.
@@ -59,7 +59,7 @@ class _Ratio:
 
 
 @final
-class Mean(_Ratio):
+class Mean(Ratio):
     """Σ values/number: the mean of all elements of what it is given."""
 
     def update(self, values: Tensor) -> None:
@@ -68,7 +68,7 @@ class Mean(_Ratio):
 
 
 @final
-class TopK(_Ratio):
+class TopK(Ratio):
     """The share of items whose class is among the k with the highest logits.
 
     Args:
@@ -89,7 +89,7 @@ class TopK(_Ratio):
 
 
 @final
-class Accuracy(_Ratio):
+class Accuracy(Ratio):
     """The share of items whose class has the highest logit.
 
     Args:
@@ -107,7 +107,7 @@ class Accuracy(_Ratio):
 
 
 @final
-class RMSE(_Ratio):
+class RMSE(Ratio):
     """√(Σ (prediction − target)²/number), over all elements of all batches; in the unit of the target."""
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
@@ -125,7 +125,7 @@ class RMSE(_Ratio):
 
 
 @final
-class Perplexity(_Ratio):
+class Perplexity(Ratio):
     """exp(Σ −log p(target)/number), over all targets that count; inf where that overflows.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from safetensors.torch import save_model
 from torch import nn
 
 from danlu.train.averaged import at_average, has_average
 from danlu.train.clock import Clock
+from danlu.train.durable import replaced
+from danlu.train.environment import environment
 from danlu.train.events import Observer, Result
+from danlu.train.lock import Lock
+from danlu.train.tensor_files import write_model
 
 __all__ = ["RunDirectory", "RunRecord"]
 
@@ -29,26 +32,63 @@ class RunDirectory:
     Every file but metrics.jsonl is written beside its place and then moved there, so that a reader finds the old one
     or the new one, whole. Files that no run writes (a recipe, notes) may be there before.
 
+    While there is an object of this class, or until `release`, the folder is this process's alone.
+
     Args:
         path: the folder; made if it is not there.
+        resume: whether it may hold a run, which then goes on.
 
     Raises:
         FileExistsError: when the folder holds a run, or is a file.
+        LockedError: when another process works in it.
     """
 
     METRICS = "metrics.jsonl"
     STATUS = "status.json"
     WEIGHTS = "model.safetensors"
     RAW = "raw.safetensors"
+    ENVIRONMENT = "env.json"
+    CHECKPOINTS = "checkpoints"
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | PathLike[str], *, resume: bool = False) -> None:
+        self.path, self.resume = Path(path), resume
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; choose another out= for the run's folder")
-        for name in (self.METRICS, self.STATUS, self.WEIGHTS, self.RAW):
-            if (self.path / name).exists():
-                raise FileExistsError(f"{self.path} holds another run ({name}); choose another out= or delete the folder")
+        self._check()
         self.path.mkdir(parents=True, exist_ok=True)
+        self._lock: Lock | None = None
+        self.claim()
+
+    def claim(self) -> None:
+        """Lock the folder for this process, until `release`, and see that it is still free; a second run asks again.
+
+        Raises:
+            LockedError: when another process works in it.
+            FileExistsError: when it holds a run that is not to be resumed.
+        """
+        if self._lock is None:
+            self._lock = Lock(self.path)
+            weakref.finalize(self, self._lock.release)
+        try:
+            self._check()
+        except FileExistsError:
+            self.release()
+            raise
+        for left in self.path.glob(".*.*.tmp"):  # of a process that died while it wrote
+            left.unlink()
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _check(self) -> None:
+        names = () if self.resume else (self.METRICS, self.STATUS, self.WEIGHTS, self.RAW, self.CHECKPOINTS)
+        for name in names:
+            if (self.path / name).exists():
+                how = "resume it, choose another out= or delete the folder"
+                raise FileExistsError(f"{self.path} holds another run ({name}); {how}")
 
     @property
     def metrics(self) -> Path:
@@ -63,6 +103,14 @@ class RunDirectory:
         """Write status.json."""
         self.write_text(self.STATUS, json.dumps(status, indent=2) + "\n")
 
+    def add_environment(self, found: Mapping[str, Any]) -> None:
+        """Add an entry to env.json, a list with one for each time that the run was started."""
+        try:
+            before = json.loads((self.path / self.ENVIRONMENT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # none yet, or none that anybody can read
+            before = []
+        self.write_text(self.ENVIRONMENT, json.dumps([*before, found], indent=1) + "\n")
+
     def write_model(self, model: nn.Module, name: str = WEIGHTS) -> None:
         """Write the weights and buffers; tied weights are stored once.
 
@@ -72,17 +120,10 @@ class RunDirectory:
             model: whose ``state_dict`` is written.
             name: of the file.
         """
-        self._write(name, lambda path: save_model(model, str(path)))
+        self._write(name, lambda path: write_model(model, path))
 
     def _write(self, name: str, fill: Callable[[Path], Any]) -> None:
-        beside = self.path / f".{name}.{os.getpid()}.tmp"
-        try:
-            fill(beside)
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())  # else a crash may leave the new name with no content
-            beside.replace(self.path / name)
-        finally:
-            beside.unlink(missing_ok=True)
+        replaced(self.path / name, fill)
 
 
 @final
@@ -107,7 +148,8 @@ class RunRecord(Observer):
         self.shipped = shipped or partial(at_average, optimizer)
 
     def start(self, clock: Clock) -> None:
-        """Say that the run is under way."""
+        """Say that the run is under way, and where: env.json has one entry per start."""
+        self.directory.add_environment(environment())
         self.directory.write_status({"state": "running", "total": clock.total})
 
     def end(self, clock: Clock, result: Result) -> None:

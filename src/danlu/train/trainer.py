@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, cast, final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from danlu.loss import LossSum, as_loss_sum
 from danlu.ranges import Count, Positive, check, hints
 from danlu.schedule import Duration
 from danlu.train.averaged import at_average, has_average
-from danlu.train.callback import Callback, Stateful, ordered, taking
+from danlu.train.callback import Callback, ordered, taking
+from danlu.train.checkpoint import Keep, Saver
 from danlu.train.evaluate import Predict, predict_pair
 from danlu.train.events import Observer, Result
+from danlu.train.joint import packed, unpack
 from danlu.train.loop import Loop
 from danlu.train.metrics import Metric
+from danlu.train.parts import counted, length_of, model_and_optimizer
 from danlu.train.plan import described
 from danlu.train.precision import Precision
 from danlu.train.rates import ScheduleLike
@@ -54,10 +58,10 @@ class Trainer:
             time it goes by the share of the run that is over, its warm-up in per cent. Or a torch scheduler of the
             optimizer, stepped once per update that is applied (`ReduceLROnPlateau`: per evaluation). None keeps them.
         accumulate: batches per update.
-        micro_batch: items per forward pass, for less memory; the update stays that of the whole batch. None: whole batches.
-        precision: of forward passes, in training and evaluation; see `Update`.
+        micro_batch: cut each batch into pieces of at most so many items, for less memory; the update is the same.
+        precision: of the forward pass, "fp32", "bf16" or "fp16".
         clip: the largest global norm of the gradient, or None.
-        nonfinite: "raise", "skip" or "stop".
+        nonfinite: "raise", "skip" the update, or "stop" the run; see `Update`.
         evaluate_every: from one evaluation to the next, such as ``200``, ``"1ep"`` or ``"10%"``; one more at the end.
         metrics: by name, for evaluations; see `evaluate`.
         predict: what the metrics are told, ``predict(model, batch)``; by default (model(x), y) of a batch (x, y).
@@ -65,6 +69,11 @@ class Trainer:
         callbacks: who takes part; see `Callback`, and `plan` for their order.
         seed: for all that is random.
         out: the run's folder, or None; see `RunDirectory`.
+        save_every: with `out`, from one checkpoint to the next, such as ``"1ep"`` or ``"10min"``; there is one more when
+            the run ends, also by a signal. None for no checkpoints.
+        keep: which checkpoints stay.
+        resume: True goes on from the newest whole checkpoint in `out`, from the beginning if there is none yet; a path
+            (another run's folder, or one checkpoint) starts `out` as a new run from there.
         observers: who watches; None is a `PlainLog`. With `out`, the files are written in any case.
         log_every: from one logged update to the next, in `PlainLog` and metrics.jsonl; None for evaluations only.
 
@@ -75,7 +84,8 @@ class Trainer:
         ValueError: on a value out of its range, a length that is none or not understood, callbacks that exclude each
             other, `evaluate_raw` without an average.
         TypeError: for a callback that is none, or that changes the model when the optimizer is made already.
-        FileExistsError: when `out` holds another run.
+        FileExistsError: when `out` holds another run and it is not to be resumed.
+        LockedError: when another process works in `out`.
     """
 
     def __init__(
@@ -98,47 +108,49 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         seed: int = 0,
         out: str | PathLike[str] | None = None,
+        save_every: int | str | Duration | None = "5min",
+        keep: Keep | None = None,
+        resume: bool | str | PathLike[str] = False,
         observers: Sequence[Observer] | None = None,
         log_every: int | str | Duration | None = None,
     ) -> None:
         values = {"accumulate": accumulate, "seed": seed, "evaluate_raw": evaluate_raw}
         check("Trainer", hints(Trainer.__init__), values)
-        self.until = _length("until", until)
-        self.evaluate_every = _length("evaluate_every", evaluate_every)
-        self.log_every = None if log_every is None else _length("log_every", log_every)
+        self.until = length_of("until", until)
+        self.evaluate_every = length_of("evaluate_every", evaluate_every)
+        self.log_every = None if log_every is None else length_of("log_every", log_every)
         self.callbacks = ordered(callbacks)
-        self.model, self.optimizer = _made(model, optimizer, self.callbacks)
-        self.loss, self.schedule, self.accumulate, self.seed, self.observers = (
-            _counted(loss),
-            schedule,
-            accumulate,
-            seed,
-            observers,
-        )
+        self.model, self.optimizer = model_and_optimizer(model, optimizer, self.callbacks)
+        self.loss, self.schedule, self.observers = counted(loss), schedule, observers
+        self.accumulate, self.seed = accumulate, seed
         self.metrics, self.predict, self.evaluate_raw = dict(metrics or {}), predict, evaluate_raw
-        averaging = has_average(self.optimizer) or taking(self.callbacks, "eval_weights")
-        if evaluate_raw and not averaging:
+        if evaluate_raw and not (has_average(self.optimizer) or taking(self.callbacks, "eval_weights")):
             raise ValueError("Trainer: evaluate_raw=True, but nothing keeps an average; leave it out, or choose an average")
         trained = self.loss
         for each in taking(self.callbacks, "loss"):
-            trained = _counted(each.loss(trained))
+            trained = counted(each.loss(trained))
+        self.precision: Precision = precision
         self.update = Update(
             self.model,
             trained,
             self.optimizer,
             precision=precision,
-            transforms=[self._change_gradients] if taking(self.callbacks, "grads") else (),
+            transforms=[partial(self._transform, each) for each in taking(self.callbacks, "grads")],
             clip=clip,
             nonfinite=nonfinite,
             micro_batch=micro_batch,
         )
-        self.precision: Precision = precision
         for each in self.callbacks:
-            each.attach(self.model, self.optimizer)
+            each.attach(self)
         self.result: Result | None = None
         self.loop: Loop | None = None
         self._loaded: Mapping[str, Any] | None = None
-        self.directory = None if out is None else RunDirectory(out)
+        if resume and (out is None or save_every is None):
+            raise ValueError("Trainer: resume needs the run's folder and checkpoints; give out=... and save_every=...")
+        length = None if save_every is None else length_of("save_every", save_every)
+        self.resume = resume
+        self.directory = None if out is None else RunDirectory(out, resume=resume is True)
+        self.saver = None if self.directory is None or length is None else Saver(self, self.directory, length, keep or Keep())
         if accumulate > 1 and any(isinstance(module, _BATCH_NORMS) for module in self.model.modules()):
             what = f"accumulate={accumulate} with BatchNorm: its statistics are those of each batch, not of the window"
             warnings.warn(f"{what}; all else is exact", stacklevel=2)
@@ -155,12 +167,12 @@ class Trainer:
             What the run came to. What ends a run early is raised: `NonFiniteError` (weights and optimizer state are
             those before that update), TypeError for a bare mean, ValueError for no batch.
         """
-        with closing(Loop(self, train, valid).run()) as steps:
+        with closing(self.steps(train, valid)) as steps:
             for step in steps:
                 step.update()
         return cast("Result", self.result)
 
-    def steps(self, train: Any, valid: Any = None) -> Iterator[Step]:
+    def steps(self, train: Any, valid: Any = None) -> Generator[Step]:
         """Yield the steps of `fit`, whose body is then yours: ``for step in trainer.steps(train): step.update()``.
 
         Schedule, seeds and `batch` callbacks come before the body, all else after it. A body that makes the update in a
@@ -173,6 +185,10 @@ class Trainer:
         Returns:
             Steps, each to be updated before the next one is asked for.
         """
+        if self.directory is not None:
+            self.directory.claim()
+        if self.saver is not None and self.resume:
+            self.saver.resume(None if self.resume is True else Path(self.resume))
         return Loop(self, train, valid).run()
 
     @contextmanager
@@ -202,15 +218,17 @@ class Trainer:
         Raises:
             RuntimeError: before the first run.
         """
+        return packed(self, self.running())
+
+    def running(self) -> Loop:
+        """Return the run under way, or the last one.
+
+        Raises:
+            RuntimeError: before the first.
+        """
         if self.loop is None:
             raise RuntimeError("Trainer: there is no run to save; call fit first")
-        return {
-            "seed": self.seed,
-            "accumulate": self.accumulate,
-            "callbacks": {each.name: each.state_dict() for each in self.callbacks},
-            "parts": {name: part.state_dict() for name, part in self._stateful().items()},
-            **self.loop.state_dict(),
-        }
+        return self.loop
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next run go on from a `state_dict`; load weights and optimizer as well. The lengths are this trainer's.
@@ -218,18 +236,7 @@ class Trainer:
         Raises:
             ValueError: when the state is of a run with another seed, `accumulate` or callbacks; nothing is changed.
         """
-        own = {"seed": self.seed, "accumulate": self.accumulate}
-        for name, value in own.items():
-            if state[name] != value:
-                raise ValueError(f"Trainer: the state is of a run with {name}={state[name]}, not {value}; give the same {name}")
-        for kind, have in (("callbacks", {each.name: each for each in self.callbacks}), ("parts", self._stateful())):
-            if have.keys() != state[kind].keys():
-                theirs, ours = ", ".join(sorted(state[kind])) or "none", ", ".join(sorted(have)) or "none"
-                raise ValueError(f"Trainer: the state has the {kind} {theirs}; this trainer has {ours}; give the same ones")
-        for each in self.callbacks:
-            each.load_state_dict(state["callbacks"][each.name])
-        for name, part in self._stateful().items():
-            part.load_state_dict(state["parts"][name])
+        unpack(self, state)
         self._loaded = state
 
     def loaded(self) -> Mapping[str, Any] | None:
@@ -237,38 +244,6 @@ class Trainer:
         state, self._loaded = self._loaded, None
         return state
 
-    def _change_gradients(self, parameters: Sequence[Tensor]) -> None:
+    def _transform(self, callback: Callback, parameters: Sequence[torch.Tensor]) -> None:
         if self.loop is not None:
-            for each in taking(self.callbacks, "grads"):
-                each.grads(parameters, self.loop.clock)
-
-    def _stateful(self) -> dict[str, Stateful]:
-        parts = {"update": self.update, "schedule": self.schedule}
-        return {name: part for name, part in parts.items() if isinstance(part, Stateful)}
-
-
-def _made(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer | Callable[[nn.Module], torch.optim.Optimizer],
-    callbacks: Sequence[Callback],
-) -> tuple[nn.Module, torch.optim.Optimizer]:
-    changing = taking(callbacks, "model")
-    if isinstance(optimizer, torch.optim.Optimizer):
-        if changing:
-            fix = "give the optimizer as a function of the model, such as lambda model: AdamW(model.parameters())"
-            raise TypeError(f"Trainer: {changing[0].name} changes the model, whose optimizer is made already; {fix}")
-        return model, optimizer
-    for each in changing:
-        model = each.model(model)
-    return model, optimizer(model)
-
-
-def _counted(loss: Callable[[nn.Module, Any], Any]) -> Callable[[nn.Module, Any], LossSum]:
-    return lambda model, batch: as_loss_sum(loss(model, batch))
-
-
-def _length(name: str, value: int | str | Duration) -> Duration:
-    length = Duration.parse(value)
-    if not length.amount:
-        raise ValueError(f"Trainer: {name} must be longer than 0, got {value!r}")
-    return length
+            callback.grads(parameters, self.loop.clock)

@@ -1,0 +1,68 @@
+"""A run from its start to its exit code, whether it is new or resumed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from rich.console import Console
+
+from danlu.cli.errors import FAILED, INTERRUPTED, RESUMABLE, USAGE, fail, reported
+from danlu.cli.progress import LiveLine
+from danlu.cli.summary import before, summary
+from danlu.recipe import Recipe, prepare
+from danlu.schedule import Duration
+from danlu.task import TASKS
+from danlu.train import DamagedError, Keep, MismatchError, NonFiniteError, PlainLog
+
+__all__ = ["EXIT_CODES", "KeepBest", "SaveEvery", "carry_out"]
+
+EXIT_CODES = (
+    "Ctrl-C or SIGTERM once ends the run after the update under way and writes a checkpoint and the weights; twice, it ends "
+    "at once. Exit codes: 0 done; 1 the run failed; 2 nothing was started, since something asked for is wrong; 75 after "
+    "SIGTERM, danlu resume goes on; 130 after Ctrl-C."
+)
+
+SaveEvery: TypeAlias = Annotated[str, typer.Option(metavar="LENGTH", help="From one checkpoint to the next: 5min, 1ep, 200.")]
+KeepBest: TypeAlias = Annotated[bool, typer.Option("--keep-best", help="Also keep the checkpoint of the best evaluation.")]
+
+
+def carry_out(recipe: Recipe, folder: Path, *, save_every: str, keep_best: bool, resume: bool = False) -> None:
+    """Make the run, train, say what came of it, and leave with the code that says so too."""
+    console = Console(stderr=True)
+    watching = LiveLine(console, TASKS.get(recipe.task).item) if console.is_terminal else PlainLog()
+    with reported(ValueError):
+        length = Duration.parse(int(save_every) if save_every.isdecimal() else save_every)
+    with reported(ImportError, OSError):
+        run = prepare(recipe, out=folder, observers=[watching], save_every=length, keep=Keep(best=keep_best), resume=resume)
+    if not resume:
+        typer.echo(before(run))
+    with (
+        _warned(),
+        reported(DamagedError, MismatchError, code=USAGE),
+        reported(NonFiniteError, OSError, MemoryError, code=FAILED),
+    ):
+        try:
+            result = run.fit()
+        except KeyboardInterrupt:
+            fail([f"left at once; no weights were written, the numbers so far are in {folder}"], INTERRUPTED)
+    typer.echo(summary(run, result))
+    if result.interrupted:
+        raise typer.Exit(RESUMABLE if result.signal == "SIGTERM" else INTERRUPTED)
+
+
+@contextmanager
+def _warned() -> Iterator[None]:
+    """Show a warning as one line, as errors are, without the place in the code that gave it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = _show
+        yield
+
+
+def _show(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"warning: {' '.join(str(message).split())}", err=True)

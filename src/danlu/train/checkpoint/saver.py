@@ -1,0 +1,138 @@
+"""When a run saves, and how it comes back."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from danlu.schedule import Duration
+from danlu.train.averaged import has_average
+from danlu.train.callback import taking
+from danlu.train.checkpoint.manifest import DamagedError
+from danlu.train.checkpoint.mismatch import MismatchError
+from danlu.train.checkpoint.snapshot import Snapshot, write
+from danlu.train.checkpoint.store import Checkpoints, Keep
+from danlu.train.clock import Clock
+from danlu.train.durable import sync
+from danlu.train.events import Observer
+from danlu.train.report import Report
+from danlu.train.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from danlu.train.trainer import Trainer
+
+__all__ = ["Saver"]
+
+
+@final
+class Saver(Observer):
+    """Saves a trainer's run in its folder where due, after a best evaluation if wanted, and when the run ends well.
+
+    Args:
+        trainer: with a folder.
+        directory: that folder.
+        every: from one checkpoint to the next.
+        keep: which ones stay.
+    """
+
+    def __init__(self, trainer: Trainer, directory: RunDirectory, every: Duration, keep: Keep) -> None:
+        self.trainer, self.directory, self.every = trainer, directory, every
+        self.checkpoints = Checkpoints(directory.path / RunDirectory.CHECKPOINTS, keep)
+        self._rows, self._skipped = 0, False
+
+    def resume(self, source: Path | None = None) -> None:
+        """Load the newest whole checkpoint, before the loop is made; without any, the run starts from the beginning.
+
+        What the run wrote after that checkpoint into metrics.jsonl is taken away, and checkpoints that are damaged get
+        another name.
+
+        Args:
+            source: another run's folder, or one checkpoint, to go on from in this folder, which holds no run yet.
+
+        Raises:
+            DamagedError: when there are checkpoints and none is whole.
+            MismatchError: when the checkpoint is of another model, optimizer or run; nothing has changed then.
+        """
+        found = self._found(source)
+        if found is None:
+            if source is not None:
+                raise DamagedError(f"{source} holds no checkpoint to resume")
+            self._cut(0)
+            return
+        try:
+            self.trainer.load_state_dict(found.run["trainer"])  # checks before it changes anything
+            found.restore(self.trainer.model, self.trainer.optimizer)
+        except (MismatchError, ValueError) as error:
+            self.trainer.loaded()
+            what = str(error).removeprefix("Trainer: ")
+            raise MismatchError(f"{found.path} is a checkpoint of something else: {what}") from error
+        self._other_versions(found)
+        if source is None:
+            self.checkpoints.set_aside(found.path)
+            self._cut(int(found.run["metrics"]))
+
+    def start(self, clock: Clock) -> None:
+        """See how many evaluations there were."""
+        self._rows = len(self.trainer.running().history)
+
+    def update(self, clock: Clock, report: Report) -> None:
+        """Note whether the window was skipped."""
+        self._skipped = report.skipped
+
+    def settled(self, clock: Clock) -> None:
+        """Save, if it is time to: after everything that belongs to a window, where nothing is half done.
+
+        A run that is stopped by a window that it had to skip is not saved there: resumed when the cause is gone, it
+        takes that window again.
+        """
+        loop, keep = self.trainer.running(), self.checkpoints.keep
+        if loop.stopped and self._skipped:
+            return
+        best = keep.best and len(loop.history) > self._rows and loop.best() is loop.history[-1]
+        lasting = keep.every is not None and clock.due(Duration.parse(keep.every))
+        self._rows = len(loop.history)
+        if best or lasting or loop.ending or clock.due(self.every):
+            self._save(clock, best=best, lasting=lasting)
+
+    def _save(self, clock: Clock, *, best: bool, lasting: bool) -> None:
+        metrics = self.directory.metrics
+        sync(metrics)  # what the checkpoint counts as written must be there after a loss of power too
+        run = {"trainer": self.trainer.state_dict(), "metrics": metrics.stat().st_size}
+        averaging = has_average(self.trainer.optimizer) or taking(self.trainer.callbacks, "eval_weights")
+        fill = partial(
+            write,
+            model=self.trainer.model,
+            optimizer=self.trainer.optimizer,
+            run=run,
+            about={"step": clock.step, "epoch": clock.epoch, "lasting": lasting},
+            average=self.trainer.eval_weights() if averaging else None,
+        )
+        self.checkpoints.save(clock.done, fill, best=best)
+
+    def _found(self, source: Path | None) -> Snapshot | None:
+        self.checkpoints.clean()
+        if source is None:
+            return self.checkpoints.newest(_warn)
+        if (source / RunDirectory.CHECKPOINTS).is_dir():
+            return Checkpoints(source / RunDirectory.CHECKPOINTS).newest(_warn)
+        return Snapshot.read(source)
+
+    def _cut(self, size: int) -> None:
+        """Take away what was written into metrics.jsonl after the checkpoint."""
+        metrics = self.directory.metrics
+        if metrics.exists() and metrics.stat().st_size > size:
+            with metrics.open("rb+") as file:
+                file.truncate(size)
+
+    def _other_versions(self, found: Snapshot) -> None:
+        theirs = found.manifest["versions"].get("torch")
+        if theirs != torch.__version__:
+            _warn(f"{found.path.name} was made with torch {theirs}, this is {torch.__version__}; bits may differ from here on")
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=6)
