@@ -9,6 +9,7 @@ import typer
 
 from danlu.cli.explain import explain
 from danlu.cli.listing import listing
+from danlu.cli.look import inspect, report
 from danlu.cli.plot import plot
 from danlu.cli.train import EXIT_CODES, train
 
@@ -26,6 +27,8 @@ schedule = typer.Typer(help="Look at schedules before a run.", no_args_is_help=T
 app.command("train", epilog=EXIT_CODES)(train)
 app.command("list")(listing)
 app.command("explain")(explain)
+app.command("report")(report)
+app.command("inspect")(inspect)
 app.add_typer(schedule, name="schedule")
 schedule.command("plot")(plot)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import final
 
 import torch
@@ -13,7 +14,7 @@ from danlu import optim, schedule
 from danlu.recipe.dump import dump
 from danlu.recipe.recipe import Recipe
 from danlu.task import TASKS, Parts
-from danlu.train import Observer, Result, Trainer
+from danlu.train import Inspect, Observer, PlainLog, Result, TensorBoard, Trainer
 
 __all__ = ["Run", "prepare"]
 
@@ -58,6 +59,9 @@ def prepare(recipe: Recipe, *, out: str | PathLike[str] | None = None, observers
         FileExistsError: when `out` holds another run.
     """
     parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed)
+    board = TensorBoard(Path(out) / "tb") if recipe.tensorboard and out is not None else None
+    looks = [] if recipe.inspect == "none" else [Inspect(recipe.inspect, _in(out, "inspection.jsonl"), board)]
+    watching = observers if board is None else [board, *([PlainLog()] if observers is None else observers)]
     trainer = Trainer(
         parts.model,
         parts.loss,
@@ -68,8 +72,13 @@ def prepare(recipe: Recipe, *, out: str | PathLike[str] | None = None, observers
         clip=None if recipe.clip == "none" else recipe.clip,
         seed=recipe.seed,
         out=out,
-        observers=observers,
+        callbacks=looks,
+        observers=watching,
     )
     if trainer.directory is not None:
         trainer.directory.write_text("recipe.toml", dump(recipe))
     return Run(recipe, parts, trainer)
+
+
+def _in(folder: str | PathLike[str] | None, name: str) -> Path | None:
+    return None if folder is None else Path(folder) / name

@@ -6,11 +6,13 @@ from danlu.train.clip import clip_coefficient
 from danlu.train.clock import Clock
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
+from danlu.train.inspect import Inspect
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, TopK
 from danlu.train.report import NonFiniteError, Report
 from danlu.train.run_directory import RunDirectory
 from danlu.train.step import Step
+from danlu.train.trackers import TensorBoard, Tracker, WandbStyle
 from danlu.train.trainer import Trainer
 from danlu.train.update import Update
 from danlu.train.window import windows
@@ -20,6 +22,7 @@ __all__ = [
     "Accuracy",
     "Callback",
     "Clock",
+    "Inspect",
     "JsonLines",
     "Mean",
     "Metric",
@@ -32,9 +35,12 @@ __all__ = [
     "Row",
     "RunDirectory",
     "Step",
+    "TensorBoard",
     "TopK",
+    "Tracker",
     "Trainer",
     "Update",
+    "WandbStyle",
     "at_average",
     "clip_coefficient",
     "evaluate",
