@@ -10,6 +10,7 @@ import typer
 from danlu.cli.explain import explain
 from danlu.cli.export import export
 from danlu.cli.listing import listing
+from danlu.cli.look import inspect, report
 from danlu.cli.lr_find import find
 from danlu.cli.plot import plot
 from danlu.cli.resume import resume
@@ -33,6 +34,8 @@ app.command("export")(export)
 app.command("lr-find")(find)
 app.command("list")(listing)
 app.command("explain")(explain)
+app.command("report")(report)
+app.command("inspect")(inspect)
 app.add_typer(schedule, name="schedule")
 schedule.command("plot")(plot)
 

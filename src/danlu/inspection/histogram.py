@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -57,6 +57,21 @@ class LogHistogram:
             self.zeros + other.zeros,
             self.nonfinite + other.nonfinite,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, without the empty outer bins."""
+        used = [i for i, count in enumerate(self.magnitudes) if count]
+        span = slice(used[0], used[-1] + 1) if used else slice(0, 0)
+        signed = {"first": span.start, "positive": self.positive[span], "negative": self.negative[span]}
+        return {**signed, "zeros": self.zeros, "nonfinite": self.nonfinite}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LogHistogram:
+        """Read what `to_json` gave."""
+        before = [0] * data["first"]
+        after = [0] * (_BINS - len(before) - len(data["positive"]))
+        positive, negative = ((*before, *data[key], *after) for key in ("positive", "negative"))
+        return cls(positive, negative, data["zeros"], data["nonfinite"])
 
     @property
     def total(self) -> int:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from danlu.inspection.reading import Reading
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["heatmaps"]
 
 
-def heatmaps(readings: Sequence[Reading], path: str | PathLike[str], what: Literal["weights", "gradients"]) -> None:
-    """Write a PNG or SVG with a panel per layer: time across, log₂|x| upward, darker where more elements are.
+def heatmaps(readings: Sequence[Reading], what: Literal["weights", "gradients"]) -> Figure:
+    """Draw a panel per layer: time across, log₂|x| upward, darker where more elements are.
 
     Args:
         readings: at least one, in order.
-        path: the file; its ending says the format.
         what: the weights or the gradients.
+
+    Returns:
+        A figure; ``figure.savefig("gradients.png")`` writes it.
 
     Raises:
         ValueError: when there is nothing to draw.
@@ -48,7 +52,7 @@ def heatmaps(readings: Sequence[Reading], path: str | PathLike[str], what: Liter
         axis.set_visible(False)
     figure.supxlabel("update", fontsize=8)
     figure.supylabel(f"log₂ |{'p' if what == 'weights' else 'g'}|", fontsize=8)
-    figure.savefig(path, dpi=130)
+    return figure
 
 
 def _counts(readings: Sequence[Reading], name: str, what: Literal["weights", "gradients"]) -> np.ndarray:

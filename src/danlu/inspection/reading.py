@@ -35,6 +35,17 @@ class Layer:
     gradients: LogHistogram
     ratio: float = math.nan
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        gauges = {"weight": asdict(self.weight), "gradient": asdict(self.gradient)}
+        return {**gauges, "weights": self.weights.to_json(), "gradients": self.gradients.to_json(), "ratio": self.ratio}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Layer:
+        """Read what `to_json` gave."""
+        weights, gradients = (LogHistogram.from_json(data[key]) for key in ("weights", "gradients"))
+        return cls(Gauges(**data["weight"]), Gauges(**data["gradient"]), weights, gradients, data["ratio"])
+
 
 @final
 @dataclass(frozen=True)
@@ -53,12 +64,12 @@ class Reading:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; `from_json` reads it back."""
-        return {"step": self.step, "clipped": self.clipped, "layers": {name: asdict(x) for name, x in self.layers.items()}}
+        return {"step": self.step, "clipped": self.clipped, "layers": {name: x.to_json() for name, x in self.layers.items()}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reading:
         """Read what `to_json` gave, or what JSON made of it."""
-        return cls(data["step"], {name: _layer(x) for name, x in data["layers"].items()}, data["clipped"])
+        return cls(data["step"], {name: Layer.from_json(x) for name, x in data["layers"].items()}, data["clipped"])
 
 
 def read(weight: Tensor, gradient: Tensor) -> Layer:
@@ -71,13 +82,3 @@ def update_ratio(before: Tensor, after: Tensor) -> float:
     """‖after − before‖/‖before‖; nan when before is 0."""
     size = float(torch.linalg.vector_norm(before))
     return float(torch.linalg.vector_norm(after - before)) / size if size else math.nan
-
-
-def _layer(data: Mapping[str, Any]) -> Layer:
-    histograms = {
-        key: LogHistogram(
-            tuple(data[key]["positive"]), tuple(data[key]["negative"]), data[key]["zeros"], data[key]["nonfinite"]
-        )
-        for key in ("weights", "gradients")
-    }
-    return Layer(Gauges(**data["weight"]), Gauges(**data["gradient"]), **histograms, ratio=data["ratio"])

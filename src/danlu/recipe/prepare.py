@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import final
 
 import torch
@@ -14,7 +15,7 @@ from danlu.recipe.dump import dump
 from danlu.recipe.recipe import Recipe
 from danlu.schedule import Duration
 from danlu.task import TASKS, Parts
-from danlu.train import Keep, Observer, Result, Trainer
+from danlu.train import Inspect, Keep, Observer, PlainLog, Result, TensorBoard, Trainer
 
 __all__ = ["Run", "prepare"]
 
@@ -72,6 +73,9 @@ def prepare(
         ValueError: when `save_every` is no length.
     """
     parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed)
+    board = TensorBoard(Path(out) / "tb") if recipe.tensorboard and out is not None else None
+    looks = [] if recipe.inspect == "none" else [Inspect(recipe.inspect, _in(out, "inspection.jsonl"), board)]
+    watching = observers if board is None else [board, *([PlainLog()] if observers is None else observers)]
     trainer = Trainer(
         parts.model,
         parts.loss,
@@ -85,8 +89,13 @@ def prepare(
         save_every=save_every,
         keep=keep,
         resume=resume,
-        observers=observers,
+        callbacks=looks,
+        observers=watching,
     )
     if trainer.directory is not None and not resume:
         trainer.directory.write_text("recipe.toml", dump(recipe))
     return Run(recipe, parts, trainer)
+
+
+def _in(folder: str | PathLike[str] | None, name: str) -> Path | None:
+    return None if folder is None else Path(folder) / name

@@ -38,6 +38,12 @@ def _until(value: int | str) -> int | str:
     return value
 
 
+def _look(value: int | str) -> int | str:
+    if value != "none" and not Duration.parse(value).amount:
+        raise ValueError("between two looks there is at least one update")
+    return value
+
+
 # The descriptions complete the sentence "KEY must be …" in error messages, whatever was wrong, but for unknown names.
 _LENGTH = "a number of updates above 0 such as 200, or text such as '10ep'"
 _SPAN = "a number of updates such as 200, or text such as '2ep' or '5%'"
@@ -74,6 +80,7 @@ class Recipe(BaseModel):
     What is new here is the record; what the values mean is said where they go: `danlu.task.Task`, `danlu.train.Trainer`,
     `danlu.optim.create`, `danlu.schedule.create`. `threads` is how many CPU threads torch computes with. Values are taken as
     they are: ``"3"`` is no number and 1.0 is not whole. `clip` has ``"none"`` for no clipping, since TOML has no null.
+    `inspect` is from one look at all weights and gradients to the next; `tensorboard` also writes event files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -88,5 +95,9 @@ class Recipe(BaseModel):
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["none"] = Field(
         "none", description="a number in (0, inf), or 'none'"
     )
+    inspect: Annotated[int | str, AfterValidator(_look)] = Field(
+        "none", description="a length such as 200, '1ep' or '2%', or 'none'"
+    )
+    tensorboard: bool = Field(False, description="true or false")
     optimizer: OptimizerPart = Field(description="a table with a name, or a name")
     schedule: SchedulePart = Field(description="a table with a name, or a name")

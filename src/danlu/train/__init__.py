@@ -12,6 +12,7 @@ from danlu.train.ensemble import Ensemble
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
 from danlu.train.freeze import Freeze
+from danlu.train.inspect import Inspect
 from danlu.train.lock import LockedError
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.lr_finder import LRCurve, lr_find
@@ -24,6 +25,7 @@ from danlu.train.run_directory import RunDirectory
 from danlu.train.scaler import LossScaler
 from danlu.train.soup import greedy_soup, soup
 from danlu.train.step import Step
+from danlu.train.trackers import TensorBoard, Tracker, WandbStyle
 from danlu.train.trainer import Trainer
 from danlu.train.transfer import LoadReport, load_weights, read_weights, replace_head
 from danlu.train.update import Update
@@ -39,6 +41,7 @@ __all__ = [
     "EarlyStop",
     "Ensemble",
     "Freeze",
+    "Inspect",
     "JsonLines",
     "Keep",
     "LRCurve",
@@ -61,9 +64,12 @@ __all__ = [
     "RunDirectory",
     "Snapshot",
     "Step",
+    "TensorBoard",
     "TopK",
+    "Tracker",
     "Trainer",
     "Update",
+    "WandbStyle",
     "at_average",
     "borrowed",
     "clip_coefficient",
