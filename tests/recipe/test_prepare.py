@@ -25,7 +25,7 @@ def test_what_a_recipe_says_is_what_runs():
     assert (group["lr"], group["weight_decay"]) == (0.25, 0.5)
     assert type(run.parts.model).__name__ == "CNN"
     assert (run.trainer.accumulate, run.trainer.seed, str(run.trainer.until)) == (2, 7, "5st")
-    assert run.trainer.update.clip == 0.5
+    assert run.trainer.update.setup.clip == 0.5
     assert (run.trainer.schedule.shape.floor, str(run.trainer.schedule.warmup)) == (0.25, "10%")
     assert len(run.parts.train) == 15  # 1437 images in hundreds
 

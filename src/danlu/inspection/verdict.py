@@ -58,7 +58,9 @@ def verdicts(readings: Sequence[Reading]) -> list[Verdict]:
     found = [*_depth(last), *_clipping(readings)]
     for name, layer in last.layers.items():
         series = [r.layers[name].gradient.norm for r in readings if name in r.layers]
-        found += [Verdict(kind, name, text, hint) for kind, text, hint in (*_sick(layer), *_growing(series))]
+        ratio = median([x for r in readings if name in r.layers and (x := r.layers[name].ratio) == x] or [math.nan])
+        told = (*_sick(layer), *_growing(series), *_moving(ratio))
+        found += [Verdict(kind, name, text, hint) for kind, text, hint in told]
     order = ("non-finite", "exploding", "vanishing", "dead", "large steps", "small steps", "long tail", "clipping")
     return sorted(found, key=lambda verdict: order.index(verdict.kind))
 
@@ -72,10 +74,14 @@ def _sick(layer: Layer) -> Iterator[tuple[str, str, str]]:
     elif g.top > _TAIL and layer.gradients.total >= _ELEMENTS:
         text = f"1 % of the elements hold {g.top:.0%} of the gradient's energy (normal: 8 %), excess kurtosis {g.kurtosis:.3g}"
         yield "long tail", text, "adaptive clipping, a sign or atan2 direction, or class-balanced sampling"
-    if layer.ratio < _RATIO[0] and g.norm:
-        yield "small steps", f"an update moves it by {layer.ratio:.1e} of its norm", "raise lr, or check weight decay and clip"
-    if layer.ratio > _RATIO[1]:
-        yield "large steps", f"an update moves it by {layer.ratio:.2g} of its norm", "lower lr, or warm up"
+
+
+def _moving(ratio: float) -> Iterator[tuple[str, str, str]]:
+    """By the median over time: a schedule ends in small steps on purpose."""
+    if ratio < _RATIO[0]:
+        yield "small steps", f"half of the updates move it by less than {ratio:.1e} of its norm", "raise lr, or look at clip"
+    if ratio > _RATIO[1]:
+        yield "large steps", f"half of the updates move it by more than {ratio:.2g} of its norm", "lower lr, or warm up"
 
 
 def _growing(series: Sequence[float]) -> Iterator[tuple[str, str, str]]:

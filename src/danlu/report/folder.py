@@ -24,7 +24,7 @@ class RunFolder:
         path: the folder.
         status: of status.json.
         recipe: of recipe.toml, with dotted keys.
-        environment: of env.json, with dotted keys.
+        environment: of the latest start in env.json, with dotted keys.
         rows: of the evaluations, in order.
         updates: of the updates that were logged, in order.
         readings: of inspection.jsonl, in order.
@@ -59,7 +59,7 @@ class RunFolder:
             folder,
             _json(folder / "status.json"),
             dotted(tomllib.loads(recipe.read_text(encoding="utf-8"))) if recipe.is_file() else {},
-            dotted(_json(folder / "env.json")),
+            dotted(_starts(folder / "env.json")[-1]),
             tuple({k: v for k, v in x.items() if k != "event"} for x in events if x["event"] == "evaluated"),
             tuple(x for x in events if x["event"] == "update" and "skipped" not in x),
             tuple(Reading.from_json(x) for x in _lines(folder / "inspection.jsonl")),
@@ -77,6 +77,11 @@ def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _starts(path: Path) -> list[dict[str, Any]]:
+    """One entry per start or resume, the last one last; an empty one where nothing is known."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else [{}]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from danlu.inspection import Layer, Reading, Verdict, read, update_ratio, verdicts, write
 from danlu.schedule import Duration
@@ -19,6 +19,9 @@ from danlu.train.callback import Callback
 from danlu.train.clock import Clock
 from danlu.train.report import Report
 from danlu.train.trackers import TensorBoard
+
+if TYPE_CHECKING:
+    from danlu.train.trainer import Trainer
 
 __all__ = ["Inspect"]
 
@@ -58,9 +61,9 @@ class Inspect(Callback):
         self._names: dict[Tensor, str] = {}
         self._seen: dict[str, tuple[Tensor, Tensor, Layer]] = {}
 
-    def attach(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def attach(self, trainer: Trainer) -> None:
         """Learn the names."""
-        self._names = {p: name for name, p in model.named_parameters()}
+        self._names = {p: name for name, p in trainer.model.named_parameters()}
 
     def start(self, clock: Clock) -> None:
         """Forget an earlier run; of a resumed one, drop what the file has of later updates."""
