@@ -28,14 +28,20 @@ def curves(run: RunFolder) -> dict[str, str]:
     for key in {key: None for row in run.rows for key in row}:
         if "/" in key:
             names.setdefault(key.split("/", 1)[1], []).append(key)
-    return {measure: _chart({key: _points(run.rows, key) for key in keys}) for measure, keys in names.items()}
+    return {
+        measure: _chart({key: _points(run.rows, key) for key in keys}, log=measure == "loss") for measure, keys in names.items()
+    }
 
 
 def strips(run: RunFolder) -> dict[str, str]:
     """Return charts of learning rate and gradient norm, of the logged updates or else of the evaluations."""
     rows = [{**x, "lr": x["lr"][0]} for x in run.updates] or list(run.rows)
     titles = {"lr": "learning rate", "grad_norm": "gradient norm, before clipping"}
-    return {title: _chart({key: _points(rows, key)}) for key, title in titles.items() if any(key in row for row in rows)}
+    return {
+        title: _chart({key: _points(rows, key)}, log=key == "grad_norm")
+        for key, title in titles.items()
+        if any(key in row for row in rows)
+    }
 
 
 def heatmap(readings: Sequence[Reading]) -> str:
@@ -50,7 +56,7 @@ def _points(rows: Sequence[Mapping[str, Any]], key: str) -> Points:
     return [x for x, _ in pairs], [y for _, y in pairs]
 
 
-def _chart(series: Mapping[str, Points]) -> str:
+def _chart(series: Mapping[str, Points], *, log: bool) -> str:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 2.8), layout="constrained")
@@ -58,7 +64,7 @@ def _chart(series: Mapping[str, Points]) -> str:
     for (name, (x, y)), colour in zip(series.items(), _COLOURS * len(series), strict=False):
         axis.plot(x, y, color=colour, label=name, linewidth=1.6, marker="o" if len(x) < 40 else None, markersize=3)
     finite = [v for _, y in series.values() for v in y if math.isfinite(v)]
-    if finite and min(finite) > 0 and max(finite) > 30 * min(finite):
+    if log and finite and min(finite) > 0 and max(finite) > 30 * min(finite):
         axis.set_yscale("log")
     axis.set_xlabel("update")
     axis.grid(color=_GREY, alpha=0.25, linewidth=0.6)
