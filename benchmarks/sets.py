@@ -49,14 +49,14 @@ class Gradients:
 
     def __init__(self, shapes: list[Shape]) -> None:
         draw = torch.Generator().manual_seed(2)
-        self._clean = [torch.randn(shape, generator=draw) for shape in shapes]
-        self._shared = [g.clone() for g in self._clean]
+        self.clean = [torch.randn(shape, generator=draw) for shape in shapes]
+        self._shared = [g.clone() for g in self.clean]
         self._versions = [g._version for g in self._shared]
 
     def give(self, params: Sequence[Tensor]) -> None:
         """Hang the gradients on the parameters, unchanged."""
         for i, (p, g) in enumerate(zip(params, self._shared, strict=True)):
             if g._version != self._versions[i]:
-                g.copy_(self._clean[i])
+                g.copy_(self.clean[i])
                 self._versions[i] = g._version
             p.grad = g
