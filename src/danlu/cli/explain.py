@@ -10,6 +10,7 @@ import typer
 from danlu import optim
 from danlu.cli.errors import fail, reported
 from danlu.cli.listing import task_lines
+from danlu.loss import LOSSES
 from danlu.optim.catalog import PIECES
 from danlu.optim.caveats import refusals
 from danlu.optim.roster import PRESETS
@@ -22,16 +23,18 @@ __all__ = ["explain"]
 
 def explain(
     name: Annotated[
-        str, typer.Argument(help="An optimizer, also with pieces (adamw+modify.cautious), a schedule, a task, or AXIS.NAME.")
+        str, typer.Argument(help="An optimizer, also with pieces (adamw+modify.cautious), a schedule, a loss, a task, or AXIS.NAME.")
     ],
 ) -> None:
-    """Explain an optimizer, a schedule, a piece or a task."""
+    """Explain an optimizer, a schedule, a loss, a piece or a task."""
     axis, _, rest = name.partition(".")
     if name in PRESETS or "+" in name:
         with reported(UnknownNameError, TypeError, ValueError):
             typer.echo(optim.explain(name))
     elif name in SCHEDULES:
         typer.echo(f"{name}: {inspect.getdoc(SCHEDULES.get(name))}")
+    elif name in LOSSES:
+        typer.echo(f"{name}: {inspect.getdoc(LOSSES.get(name).thing)}\n\nsource\n    {LOSSES.get(name).source}")
     elif name in TASKS:
         typer.echo("\n".join(task_lines(TASKS.get(name))))
     elif axis in PIECES and rest in PIECES[axis]:
@@ -41,5 +44,5 @@ def explain(
         typer.echo("\n\n".join([f"{name}: {inspect.getdoc(piece.cls)}", *sections, f"source\n    {piece.source}"]))
     else:
         pieces = [f"{axis}.{piece}" for axis, table in PIECES.items() for piece in table]
-        near = did_you_mean(name, [*PRESETS, *SCHEDULES, *TASKS, *pieces])
+        near = did_you_mean(name, [*PRESETS, *SCHEDULES, *LOSSES, *TASKS, *pieces])
         fail([f"nothing is called {name!r}{near or '; see danlu list'}"])

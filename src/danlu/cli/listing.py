@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from danlu.cli.errors import fail, reported
+from danlu.loss import LOSSES
 from danlu.optim.catalog import PIECES
 from danlu.optim.caveats import unverified
 from danlu.optim.explain import bytes_per_parameter
@@ -26,7 +27,7 @@ Rows = Callable[[], Iterator[dict[str, Any]]]
 
 
 def listing(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="optimizers, schedules, pieces or tasks.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="optimizers, schedules, losses, pieces or tasks.")],
     pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="Only names like this, such as 'ada*'.")] = "*",
     axis: Annotated[str, typer.Option("--axis", help="Only pieces of this axis, such as decay.")] = "",
     need: Annotated[str, typer.Option("--needs", help="Only optimizers that need this: grad, loss or closure.")] = "",
@@ -34,7 +35,7 @@ def listing(
     unsure: Annotated[bool, typer.Option("--unverified", help="Only what no independent source confirmed, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
-    """List optimizers, schedules, pieces or tasks."""
+    """List optimizers, schedules, losses, pieces or tasks."""
     with reported(UnknownNameError):
         rows = [row for row in _KINDS.get(kind)() if fnmatchcase(row["name"].rpartition(".")[2], pattern)]
     rows = [row for row in rows if not axis or row.get("axis") == axis]
@@ -87,6 +88,19 @@ def _schedules() -> Iterator[dict[str, Any]]:
         yield {"name": name, "summary": (inspect.getdoc(shape) or "").split("\n", 1)[0], "options": defaults}
 
 
+def _losses() -> Iterator[dict[str, Any]]:
+    for name in LOSSES:
+        found = LOSSES.get(name)
+        yield {
+            "name": name,
+            "summary": found.summary,
+            "source": found.source,
+            "coupled": found.coupled,
+            "stateful": found.stateful,
+            "unverified": [found.unverified] if found.unverified else [],
+        }
+
+
 def _pieces() -> Iterator[dict[str, Any]]:
     for axis in sorted(PIECES):
         for name in PIECES[axis]:
@@ -109,5 +123,6 @@ def _tasks() -> Iterator[dict[str, Any]]:
 _KINDS: Registry[Rows] = Registry("kind of list")
 _KINDS.add("optimizers", _optimizers)
 _KINDS.add("schedules", _schedules)
+_KINDS.add("losses", _losses)
 _KINDS.add("pieces", _pieces)
 _KINDS.add("tasks", _tasks)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from danlu.loss.elementwise import paired, reduced
 from danlu.loss.loss_sum import LossSum
+from danlu.loss.reduction import Reduction, total
+from danlu.loss.registry import named
 
 __all__ = ["mean_squared_error"]
 
 
-def mean_squared_error(output: Tensor, target: Tensor) -> LossSum:
+@named(source="torch.nn.functional.mse_loss")
+def mean_squared_error(output: Tensor, target: Tensor, *, mask: Tensor | None = None, reduce: Reduction = total) -> LossSum:
     """Σ (x − y)² over all elements; the count is their number, so that the mean is torch's `mse_loss`.
 
     Args:
         output: x, any shape; its squares are summed in float32 or wider.
         target: y, the same shape: nothing is broadcast, since (N,) against (N, 1) would be N² errors.
+        mask: the same shape, False for an element that is absent, whatever it holds; None when all are there.
+        reduce: `total`, or such as `TrimmedMean`; its items are the elements.
 
     Returns:
         The sum and the number of elements.
@@ -23,8 +28,5 @@ def mean_squared_error(output: Tensor, target: Tensor) -> LossSum:
     Raises:
         ValueError: when the shapes differ.
     """
-    if output.shape != target.shape:
-        shapes = f"{tuple(output.shape)} and {tuple(target.shape)}"
-        raise ValueError(f"mean_squared_error: output and target must have one shape, got {shapes}; reshape one")
-    wide = torch.promote_types(output.dtype, torch.float32)
-    return LossSum((output.to(wide) - target).square().sum(), output.numel())
+    x, y = paired("mean_squared_error", output, target, mask)
+    return reduced((x - y).square(), mask, reduce)

@@ -1,5 +1,6 @@
 """Training: one exact update for anybody's loop, and the loop around it."""
 
+from danlu.train.adapt import Adapt
 from danlu.train.averaged import at_average
 from danlu.train.batch import split_batch
 from danlu.train.borrowed import borrowed
@@ -18,6 +19,7 @@ from danlu.train.log import JsonLines, PlainLog
 from danlu.train.lr_finder import LRCurve, lr_find
 from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, Ratio, TopK
 from danlu.train.micro_batch import find_micro_batch
+from danlu.train.over_window import OverWindow
 from danlu.train.precision import Precision
 from danlu.train.ranks import RankError
 from danlu.train.report import NonFiniteError, Report
@@ -34,6 +36,7 @@ from danlu.train.window import windows
 __all__ = [
     "RMSE",
     "Accuracy",
+    "Adapt",
     "Callback",
     "Checkpoints",
     "Clock",
@@ -53,6 +56,7 @@ __all__ = [
     "MismatchError",
     "NonFiniteError",
     "Observer",
+    "OverWindow",
     "Perplexity",
     "PlainLog",
     "Precision",
