@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import danlu.__main__
-from danlu import optim, schedule
+from danlu import loss, optim, schedule
 from danlu.cli import app
 from danlu.task import tasks
 
@@ -34,6 +34,7 @@ def test_version():
     [
         ("optimizers", optim.roster.PRESETS),
         ("schedules", schedule.schedules()),
+        ("losses", loss.losses()),
         ("tasks", tasks()),
         ("pieces", [f"{axis}.{name}" for axis, names in optim.pieces().items() for name in names]),
     ],
@@ -51,7 +52,7 @@ def test_an_unknown_kind_is_one_line():
     assert error_of("list", "optimiser") == "no kind of list 'optimiser'; did you mean 'optimizers'?"
 
 
-@pytest.mark.parametrize("name", [*optim.roster.PRESETS, *schedule.schedules(), *tasks(), "decay.decoupled", "moment.ema"])
+@pytest.mark.parametrize("name", [*optim.roster.PRESETS, *schedule.schedules(), *loss.losses(), *tasks(), "decay.decoupled", "moment.ema"])
 def test_every_name_is_explained(name):
     out = run("explain", name).stdout
     assert out.startswith(f"{name}: ")
@@ -73,6 +74,7 @@ def test_a_task_is_explained_with_its_models():
     [
         ("adamv", "'adam'"),
         ("cosin", "'cosine'"),
+        ("focall", "'focal'"),
         ("digit", "'digits'"),
         ("decay.decouple", "'decay.decoupled'"),
         ("qqqq", "danlu list"),

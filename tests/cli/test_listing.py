@@ -13,7 +13,7 @@ def run(*arguments):
     return CliRunner().invoke(app, list(arguments))
 
 
-@pytest.mark.parametrize("kind", ["optimizers", "pieces"])
+@pytest.mark.parametrize("kind", ["optimizers", "pieces", "losses"])
 def test_unverified_ones_are_marked_and_reasoned(kind):
     rows = json.loads(run("list", kind, "--json").stdout)
     reasons = {row["name"]: row["unverified"] for row in rows}
@@ -39,3 +39,12 @@ def test_a_piece_is_explained_with_what_it_refuses():
     text = run("explain", "direction.ratio").stdout
     assert "\n\nrefuses\n    a composition without a moment of g² or |g| (direction.ratio)\n\nsource\n" in text
     assert "\nrefuses\n" not in run("explain", "direction.sign").stdout
+
+
+def test_losses_say_which_couple_the_items_of_a_batch():
+    rows = {row["name"]: row for row in json.loads(run("list", "losses", "--json").stdout)}
+    assert {name for name, row in rows.items() if row["coupled"]} == {"soft_median", "trimmed_mean", "winsorized_mean"}
+    assert {name for name, row in rows.items() if row["stateful"]} == {"grad_norm", "grad_tail"}
+    text = run("explain", "soft_median").stdout
+    assert "COUPLES the items of a batch" in text
+    assert text.endswith("\n\nsource\n    source 003's sketch, repaired\n")

@@ -23,7 +23,10 @@ __all__ = ["explain"]
 
 def explain(
     name: Annotated[
-        str, typer.Argument(help="An optimizer, also with pieces (adamw+modify.cautious), a schedule, a loss, a task, or AXIS.NAME.")
+        str,
+        typer.Argument(
+            help="An optimizer, also with pieces (adamw+modify.cautious), a schedule, a loss, a task, or AXIS.NAME."
+        ),
     ],
 ) -> None:
     """Explain an optimizer, a schedule, a loss, a piece or a task."""

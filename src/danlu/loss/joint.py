@@ -17,7 +17,8 @@ def joint(parts: Mapping[str, LossSum], weights: Mapping[str, float | Tensor] | 
 
     Every part is measured per item of the first one: a reconstruction per picture and a KL per picture, or squared
     errors of pixels per picture. So sums of batches add up exactly, however they are cut and whatever the counts are.
-    (Adding with ``+`` is something else: the union of the parts' items.)
+    (Adding with ``+`` is something else: the union of the parts' items. And for means over each part's own items there
+    are the `parts` of a `LossSum`, which cost another forward pass under accumulation.)
 
     Args:
         parts: name → sum and count, in order.

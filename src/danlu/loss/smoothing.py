@@ -44,8 +44,8 @@ class SmoothAll:
 class SmoothOthers:
     """q_y = 1 − ε, q_k = ε/(K − 1): ε is spread over the K − 1 other classes; ``SmoothAll(ε·K/(K − 1))``, exactly.
 
-    The ε of source 000. So torch's 0.1 is 0.0999 here with 1000 classes, and 0.05 with two. The true class is the most probable one as long
-    as ε < 1 − 1/K; at 1 − 1/K the distribution is uniform, and what lies above is refused.
+    The ε of source 000. So torch's 0.1 is 0.0999 here with 1000 classes, and 0.05 with two. The true class is the most
+    probable one as long as ε < 1 − 1/K; at 1 − 1/K the distribution is uniform, and what lies above is refused.
 
     Args:
         eps: ε.

@@ -59,7 +59,8 @@ class WinsorizedMean:
     """The mean of all n items, with ⌊a·n⌋ lowest losses raised and ⌊b·n⌋ highest ones lowered to the nearest kept one.
 
     A reduction, for the `reduce` of a loss. The kept items at the edges count for those beyond them, so only theirs
-    and the gradients of what lies between enter.
+    and the gradients of what lies between enter: one hard item at the edge may carry as much as all others together. For
+    training, `TrimmedMean` is usually the better of the two.
 
     COUPLES the items of a batch: micro-batches cut each at its own edges. Under accumulation use
     `danlu.train.OverWindow`.
