@@ -103,7 +103,8 @@ def tail_losses(y: Tensor) -> dict[str, Loss]:
 
 def table(title: str, found: dict[str, list[float]]) -> None:
     base = next(iter(found.values()))
-    print(f"\n{title}, n = {len(base)} seeds\n\n| loss | accuracy | minus cross_entropy, mean (lowest, highest) |\n| --- | --- | --- |")
+    print(f"\n{title}, n = {len(base)} seeds\n")
+    print("| loss | accuracy | minus cross_entropy, mean (lowest, highest) |\n| --- | --- | --- |")
     for name, values in found.items():
         apart = [a - b for a, b in zip(values, base, strict=True)]
         gain = "" if values is base else f"{statistics.mean(apart):+.1f} ({min(apart):+.1f}, {max(apart):+.1f})"

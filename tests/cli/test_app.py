@@ -52,7 +52,9 @@ def test_an_unknown_kind_is_one_line():
     assert error_of("list", "optimiser") == "no kind of list 'optimiser'; did you mean 'optimizers'?"
 
 
-@pytest.mark.parametrize("name", [*optim.roster.PRESETS, *schedule.schedules(), *loss.losses(), *tasks(), "decay.decoupled", "moment.ema"])
+@pytest.mark.parametrize(
+    "name", [*optim.roster.PRESETS, *schedule.schedules(), *loss.losses(), *tasks(), "decay.decoupled", "moment.ema"]
+)
 def test_every_name_is_explained(name):
     out = run("explain", name).stdout
     assert out.startswith(f"{name}: ")

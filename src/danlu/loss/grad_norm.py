@@ -41,7 +41,7 @@ class GradNorm:
         parts: the names of the tasks.
         shared: W, the parameters of the last layer that all tasks share, or some of them; a head will not do.
         alpha: α; 0 asks for equal norms, the paper has 1.5 for unlike tasks and 0.12 for alike ones.
-        lr: of the weights; the paper's 0.025.
+        lr: of the weights; the paper's 0.025. In weights per gradient norm: where losses are in large units, lower it.
         initial: name → Lᵢ(0), above 0, such as log K for cross-entropy of K classes; by default the first window's.
 
     Attributes:
