@@ -2,6 +2,7 @@
 
 import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -113,10 +114,16 @@ def test_a_skipped_window_teaches_nothing_and_a_second_run_begins_anew():
     assert ends[0] == ends[1]
     assert ends[0]["weights"]["nll"] != 1
     adapting.load_state_dict({"weights": {"nll": 1.9, "size": 0.1}, "initial": None})
-    trainer.callbacks[0].start(type("C", (), {"done": 0})())
+    trainer.callbacks[0].start(SimpleNamespace(done=0))
     assert adapting.weights == {"nll": 1.0, "size": 1.0}
 
 
 def test_what_does_not_learn_is_refused():
     with pytest.raises(TypeError, match="does not learn; pass a GradNorm"):
         Adapt(cross_entropy)
+
+
+def test_several_processes_are_refused(monkeypatch):
+    monkeypatch.setattr("danlu.train.adapt.Ranks", lambda model: SimpleNamespace(size=2))
+    with pytest.raises(ValueError, match="in 2 processes GradNorm would learn 2 different things"):
+        prepared(norm, 1)

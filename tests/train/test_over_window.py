@@ -1,5 +1,7 @@
 """A robust mean over a window is that of the large batch."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -98,3 +100,12 @@ def test_stale_or_missing_ranks_are_refused():
         pass
     with pytest.raises(ValueError, match="ranks whole items"):
         robust(torch.ones(3), torch.ones(3))
+
+
+def test_several_processes_are_refused(monkeypatch):
+    monkeypatch.setattr("danlu.train.over_window.Ranks", lambda model: SimpleNamespace(size=2))
+    with (
+        pytest.raises(ValueError, match="2 processes have a window each"),
+        OverWindow(SoftMedian(0.1)).ranking(network(), lambda model, batch: None, [tokens(3)]),
+    ):
+        pass

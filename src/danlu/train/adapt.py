@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from danlu.loss import Adapting
 from danlu.train.callback import Callback
 from danlu.train.clock import Clock
+from danlu.train.ranks import Ranks
 from danlu.train.report import Report
+
+if TYPE_CHECKING:
+    from danlu.train.trainer import Trainer
 
 __all__ = ["Adapt"]
 
@@ -35,6 +39,15 @@ class Adapt(Callback):
     def name(self) -> str:
         """The loss's class."""
         return type(self.adapting).__name__
+
+    def attach(self, trainer: Trainer) -> None:
+        """Refuse several processes.
+
+        Raises:
+            ValueError: when the model is trained by more than one: each would learn from its own share.
+        """
+        if (ranks := Ranks(trainer.model).size) > 1:
+            raise ValueError(f"Adapt: in {ranks} processes {self.name} would learn {ranks} different things; use one process")
 
     def start(self, clock: Clock) -> None:
         """A run that begins anew begins with an untaught loss."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from danlu.loss import LossSum, Ranked, item_weights
 from danlu.loss.ranked import presence, ranked_sum
 from danlu.train.batch import device_of, to_device
+from danlu.train.ranks import Ranks
 from danlu.train.replay import Surroundings
 
 __all__ = ["OverWindow"]
@@ -32,7 +33,8 @@ class OverWindow:
             with robust.ranking(model, loss, step.window):
                 step.update()
 
-    Without gradients, in an evaluation, it is the law of the single batch.
+    Without gradients, in an evaluation, it is the law of the single batch. Ranks are found without autocast, whatever
+    the update's precision. One process only: other ranks' items are not seen.
 
     Args:
         law: `SoftMedian`, `TrimmedMean`, `WinsorizedMean`, or your own.
@@ -55,7 +57,14 @@ class OverWindow:
 
         Yields:
             Nothing.
+
+        Raises:
+            ValueError: when the model is trained by several processes, or the loss does not call this once per batch.
         """
+        if (ranks := Ranks(model).size) > 1:
+            raise ValueError(
+                f"OverWindow: {ranks} processes have a window each, and items are ranked within one; use one process"
+            )
         seen = self._look(model, loss, window)
         weights = item_weights(self.law, torch.cat([x for x, _ in seen]), torch.cat([x for _, x in seen]))
         self._weights, self._next = list(weights.split([len(x) for x, _ in seen])), 0
