@@ -35,7 +35,7 @@ class GradNorm:
     the whole window, whatever micro-batches it came in, and, as in `joint`, per item of the first part. The weights
     move in `advance`, once per update. Costs a backward pass from each part to `shared`, whose gradients it keeps: T
     times the memory of `shared`. One process only: other ranks would find other weights. Departs from the paper in
-    that a weight is held at 1e-3 or above.
+    that a weight is held at 1e-3 or above, before the sum is restored.
 
     Args:
         parts: the names of the tasks.
