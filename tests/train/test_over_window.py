@@ -1,5 +1,6 @@
 """A robust mean over a window is that of the large batch."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -39,6 +40,22 @@ def test_an_update_is_that_of_the_large_batch(law, make, seed, sizes):
         ends.append((report.loss, report.count, nn.utils.parameters_to_vector(model.parameters()).detach()))
     assert ends[1][:2] == (pytest.approx(ends[0][0], rel=1e-12), ends[0][1])
     torch.testing.assert_close(ends[1][2], ends[0][2], rtol=1e-11, atol=1e-12)
+
+
+def test_beside_a_part_with_its_own_count():
+    """Such a loss looks ahead, without gradients, at the micro-batches that follow."""
+    batch, ends, law = tokens(9, 3), [], SoftMedian(0.1)
+    for window, robust in (([batch], None), (cut(batch, [2, 4, 3]), OverWindow(law))):
+        model = network()
+
+        def loss(model, batch, reduce=robust or law):
+            found, size = robust_loss(reduce)(model, batch), model(batch[0]).square().sum()
+            return replace(found, parts={"size": (size, len(batch[0]))})
+
+        report = step(model, loss, window, robust)
+        ends.append((report.loss, nn.utils.parameters_to_vector(model.parameters()).detach()))
+    assert ends[1][0] == pytest.approx(ends[0][0], rel=1e-12)
+    torch.testing.assert_close(ends[1][1], ends[0][1], rtol=1e-11, atol=1e-12)
 
 
 def test_without_it_the_micro_batches_have_medians_of_their_own():

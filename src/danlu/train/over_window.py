@@ -33,7 +33,7 @@ class OverWindow:
             with robust.ranking(model, loss, step.window):
                 step.update()
 
-    Without gradients, in an evaluation, it is the law of the single batch. Ranks are found without autocast, whatever
+    Outside the block, in an evaluation, it is the law of the single batch. Ranks are found without autocast, whatever
     the update's precision. One process only: other ranks' items are not seen.
 
     Args:
@@ -44,7 +44,7 @@ class OverWindow:
         self.law = law
         self._seen: list[tuple[Tensor, Tensor]] | None = None  # while looking
         self._weights: list[Tensor] = []
-        self._next = 0
+        self._next = self._ahead = 0  # the batch that comes next, with gradients and without
 
     @contextmanager
     def ranking(self, model: nn.Module, loss: Callable[[nn.Module, Any], Any], window: Sequence[Any]) -> Iterator[None]:
@@ -67,7 +67,7 @@ class OverWindow:
             )
         seen = self._look(model, loss, window)
         weights = item_weights(self.law, torch.cat([x for x, _ in seen]), torch.cat([x for _, x in seen]))
-        self._weights, self._next = list(weights.split([len(x) for x, _ in seen])), 0
+        self._weights, self._next, self._ahead = list(weights.split([len(x) for x, _ in seen])), 0, 0
         try:
             yield
         finally:
@@ -88,16 +88,19 @@ class OverWindow:
         if self._seen is not None:
             self._seen.append((losses.detach(), present))
             return LossSum(losses.sum(), present.sum())
-        if not torch.is_grad_enabled():
-            return ranked_sum("OverWindow", self.law, losses, weights)
+        training = torch.is_grad_enabled()
         if not self._weights:
+            if not training:
+                return ranked_sum("OverWindow", self.law, losses, weights)
             fix = "update inside `with robust.ranking(model, loss, window):`"
             raise RuntimeError(f"OverWindow: the items of this window have no ranks; {fix}")
-        w = self._weights[self._next]
+        place = self._next if training else self._ahead  # a loss with parts looks ahead at the batches that follow
+        w = self._weights[place]
         if len(w) != len(losses):
-            what = f"batch {self._next} has {len(losses)} items, and had {len(w)} when they were ranked"
+            what = f"batch {place} has {len(losses)} items, and had {len(w)} when they were ranked"
             raise RuntimeError(f"OverWindow: {what}; update with the window that was ranked")
-        self._next = (self._next + 1) % len(self._weights)
+        self._ahead = (place + 1) % len(self._weights)
+        self._next = self._ahead if training else self._next
         return LossSum((w * losses).sum(), present.sum())
 
     def _look(
