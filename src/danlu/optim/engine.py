@@ -19,9 +19,10 @@ from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.rule import Rule
 from danlu.optim.run.around import displaced
 from danlu.optim.run.job import Job, Round
-from danlu.optim.run.lane import Lane, Runner
+from danlu.optim.run.lane import Lane
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.point import average_of
+from danlu.optim.run.runner import Runner
 from danlu.optim.run.words import paired
 from danlu.optim.state import adopt, fresh, group_pairs, saved_of
 from danlu.optim.values import Need

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from torch import Tensor
 
-from danlu.optim.values import Kept, Need, Reading, Reduction, Scalars, Scope, Signal, Start, Tick, gradient
+from danlu.optim.values import Kept, Need, Reading, Reduction, Scalars, Scope, Sight, Signal, Start, Tick, gradient
 from danlu.ranges import Interval, Structural, check, hints
 
 if TYPE_CHECKING:
@@ -57,6 +57,15 @@ class Piece(ABC):
     def __post_init__(self) -> None:
         owner = f"{self.axis}.{type(self).__name__}"
         check(owner, _hints(type(self)), {f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+
+    @property
+    def sees(self) -> Sight:
+        """What a law of tensor scope sees of a tensor's shape, and so how it may be flattened for a kernel.
+
+        "elements" sees nothing of it; "rows" sees a weight (O, …) as (O, n) and knows vectors; "axes" sees every side, but asks
+        only which there are; "shape", which is always safe, asks for more, such as divisors.
+        """
+        return "shape"
 
     @property
     def parts(self) -> Mapping[str, Piece]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from danlu.optim.rule import Rule
-from danlu.optim.run.lane import Runner
+from danlu.optim.run.runner import Runner
 
 __all__ = ["Builder", "Fixed", "Plan"]
 

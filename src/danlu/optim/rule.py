@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ from danlu.optim.piece import (
     snake,
 )
 from danlu.optim.store.dense import Dense
-from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Signal, Start, Tick
+from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Sight, Signal, Start, Tick
 from danlu.registry import did_you_mean
 
 __all__ = ["Rule"]
@@ -244,8 +244,12 @@ class Rule:
     @cached_property
     def scope(self) -> Scope:
         """The widest scope of the pieces' laws (a measure that is one number for all tensors leaves a law element-wise)."""
-        order: Sequence[Scope] = ("element", "tensor", "matrix", "model")
-        return max((piece.scope for piece in self._all), key=order.index)
+        return max((piece.scope for piece in self._all), key=get_args(Scope).index)
+
+    @cached_property
+    def sees(self) -> Sight:
+        """The most that one of the pieces' laws sees of a tensor's shape; those of element scope see nothing of it."""
+        return max((x.sees for x in self._all if x.scope != "element"), key=get_args(Sight).index, default="elements")
 
     @cached_property
     def measures(self) -> Mapping[str, Measured]:

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
+from danlu.optim.run.law import keep_moved_values, law_of
 from danlu.optim.run.views import compute_dtype
-from danlu.optim.run.words import Place, closed, opened
+from danlu.optim.run.words import Place
 
 __all__ = ["PARALLEL_FROM", "Kernel", "compiler_for", "kernel"]
 
@@ -82,20 +83,10 @@ def _build(
     parallel: bool,
 ) -> tuple[list[int | None], Callable[..., Any]]:
     compute = compute_dtype(tensors[0])
-
-    def law(*args: Tensor) -> None:
-        p, g, *planes, h = args
-        numbers = structure.bind(h.unbind())
-        new_p, new = structure.step(p.to(compute), g.to(compute), opened(places, planes), numbers, p.dtype)
-        new |= {key: x.clone() for key, x in new.items() if any(x is old for old in args)}
-        for keys, plane in zip(places, planes, strict=True):
-            plane.copy_(closed(keys, new))
-        p.copy_(new_p)
-
     length = _EXAMPLE // tensors[0].shape[1:].numel()
     examples = [torch.ones(length, *x.shape[1:], dtype=x.dtype, device=x.device) for x in tensors]
     examples.append(torch.ones(len(rule.layout), dtype=compute, device=tensors[0].device))
-    return _capture(law, examples, threads=-1 if parallel else 1)
+    return _capture(law_of(structure, places, compute), examples, threads=-1 if parallel else 1)
 
 
 def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int) -> tuple[list[int | None], Callable[..., Any]]:
@@ -127,7 +118,7 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
 
     with torch.no_grad(), config.patch(enable_autograd_cache=False):  # that cache would answer without calling `inner`
         traced = make_fx(law)(*examples)
-        _keep_moved_values(traced)
+        keep_moved_values(traced)
         names = [node.target for node in traced.graph.find_nodes(op="placeholder")]
         order = {f"L['{name}']": i for i, name in enumerate(names)}
         for example in examples[:-1]:
@@ -136,22 +127,3 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
         rows = examples[0].ndim == 2  # of a length that stays
         torch.compile(traced, dynamic=None if rows else True, fullgraph=True, backend=backend)(*examples)
     return inputs, compiled[0]
-
-
-def _keep_moved_values(traced: torch.fx.GraphModule) -> None:
-    """Make an input that moves into another input's place a value of its own.
-
-    The writes come last and in order, and inductor drops a clone: a state that is handed on unchanged (a shift register, the
-    old parameter) would be read after it was overwritten. An addition is not dropped.
-    """
-    aten = torch.ops.aten
-    writes = traced.graph.find_nodes(op="call_function", target=aten.copy_.default)
-    for write in writes:
-        place, value = write.args[:2]
-        origin = value
-        while origin.op == "call_function" and origin.target in {aten.clone.default, aten.alias.default, aten.detach.default}:
-            origin = origin.args[0]
-        if origin.op == "placeholder" and origin is not place:
-            with traced.graph.inserting_before(writes[0]):
-                write.replace_input_with(value, traced.graph.call_function(aten.add.Scalar, (origin, 0)))
-    traced.recompile()
