@@ -23,7 +23,8 @@ ALLOWED = {
         f"optim.{axis}": {"optim.values", "optim.piece", "optim.context", "optim.catalog", "optim.formulas", *TOOLS}
         for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate", "average", "around", "write")
     },
-    "optim.rule": {"optim.values", "optim.piece", "optim.context", "optim.store", "optim.grad", *TOOLS},
+    "optim.refusals": {"optim.values", "optim.piece", "optim.rule", *TOOLS},  # the rule's type only
+    "optim.rule": {"optim.values", "optim.piece", "optim.context", "optim.refusals", "optim.store", "optim.grad", *TOOLS},
     "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", *TOOLS},
     "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),

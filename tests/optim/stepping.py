@@ -80,7 +80,7 @@ def gradients(params: Sequence[Tensor], steps: int, seed: int = 1) -> list[list[
 
 def lanes(optimizer: optim.Optimizer) -> dict[Tensor, Lane]:
     """The lane of each parameter that has stepped."""
-    return optimizer._lanes
+    return {p: lane for plan in optimizer._plans.values() for p, lane in plan.lanes.of.items()}
 
 
 def make(name: str, params: Any, lr: float = 0.01, **options: Any) -> optim.Optimizer:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
+from operator import is_not
 from typing import Any, Literal, TypeAlias, overload
 
 import torch
@@ -18,8 +20,9 @@ from danlu.optim.params import Params, listed
 from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.rule import Rule
 from danlu.optim.run.around import displaced
+from danlu.optim.run.course import Lanes
+from danlu.optim.run.hooks import heard
 from danlu.optim.run.job import Job, Round
-from danlu.optim.run.lane import Lane
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.point import average_of
 from danlu.optim.run.runner import Runner
@@ -83,8 +86,7 @@ class Optimizer(torch.optim.Optimizer):
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
         self._plans: dict[int, Plan] = {}
-        self._lanes: dict[Tensor, Lane] = {}
-        self._prepared: dict[Tensor, Plan] = {}  # the plan that a parameter's state is known to be complete for
+        self._prepared: dict[Tensor, Lanes] = {}  # the lanes that a parameter's state is known to be complete for
 
     # ---- groups ------------------------------------------------------------------------------------------------------------
 
@@ -137,7 +139,10 @@ class Optimizer(torch.optim.Optimizer):
         if plan is None or plan.values != values:
             rule = self._build(group)
             total = sum(p.numel() for g in self.param_groups for p in g["params"])
-            plan = self._plans[index] = Plan(rule, values, Runner(rule, self._compile, total))
+            new = self._plans[index] = Plan(rule, values, Runner(rule, self._compile, total))
+            if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
+                new.lanes = plan.lanes
+            plan = new
         return plan
 
     def rule(self, group: int = 0) -> Rule:
@@ -165,6 +170,7 @@ class Optimizer(torch.optim.Optimizer):
     @overload
     def step(self, closure: Callable[[], float], *, loss: float | Tensor | None = None) -> float: ...
 
+    @heard
     @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None, *, loss: float | Tensor | None = None) -> float | None:
@@ -191,26 +197,29 @@ class Optimizer(torch.optim.Optimizer):
         if not usable:
             self._skip()
             return value
-        stepping = list(self._stepping())  # every refusal happens here, before any state exists
-        new = [p for p, _, _ in stepping if p not in self.state]
-        jobs = [self._job(p, g, index) for p, g, index in stepping]
+        jobs = list(self._jobs())  # every refusal happens here, before any state exists
+        before = len(self.state)
+        for job in jobs:
+            if not job.known:
+                job.states = [self._state(p, self._plans[job.group]) for p in job.params]
         kept = {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}
         given = value if loss is None else loss
         work = Round(jobs, kept, float(given) if "loss" in needs and given is not None else math.nan)
         if not work.settle():
-            for p in new:  # measures read the state, so it had to be there; a step that was not taken leaves none behind
+            for p in list(self.state)[before:]:  # measures had to read the state; a step that was not taken leaves none behind
                 del self.state[p]
             self._skip()
         else:
-            ready = [(self._lane(job), job, numbers) for job, numbers in work.numbered()]
-            for lane, job, numbers in ready:  # nothing else in between: every kernel empties the cache
-                lane.run(job.g, numbers)
+            ready = [(self._plans[job.group].lanes.course(job), job, work.numbers(job)) for job in jobs]
+            for course, job, numbers in ready:  # nothing else in between: every kernel empties the cache
+                course.run(job, numbers)
             for _, job, numbers in ready:
                 self._count(job, numbers)
             for index, shared in work.shared.items():
                 if shared:
                     self.param_groups[index]["shared"] = shared
-            torch.autograd.graph.increment_version([job.p for job in jobs])  # kernels write past autograd's bookkeeping
+            moved = [p for job in jobs for p in job.params]
+            torch.autograd.graph.increment_version(moved)  # kernels write past autograd's bookkeeping
             self._buffers.follow(self._rules)
         return value
 
@@ -223,11 +232,13 @@ class Optimizer(torch.optim.Optimizer):
         """
         value = closure()
         jobs: list[Job] = []
-        for p, g, index in self._stepping():
-            beside = self._plans[index].rule.beside
-            if beside is not None:
-                ascent = 1.0 if self.param_groups[index]["maximize"] else -1.0  # an lr: against the way of the rule
-                jobs.append(Job(p, g, {"step": self.state.get(p, {}).get("step", 0)}, beside, index, ascent, 1.0))
+        for index in range(len(self.param_groups)):
+            self._plan(index)  # a closure may write options
+        for job in self._jobs():
+            if (beside := job.rule.beside) is not None:
+                ascent = 1.0 if self.param_groups[job.group]["maximize"] else -1.0  # an lr: against the way of the rule
+                states = [{"step": (state or {}).get("step", 0)} for state in job.states]
+                jobs.append(Job(job.params, job.grads, states, beside, job.group, ascent, 1.0))
         if not jobs:
             return value, True
         with displaced(jobs) as finite:
@@ -277,46 +288,44 @@ class Optimizer(torch.optim.Optimizer):
                     p.copy_(old)
             self._away = False
 
-    def _stepping(self) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """Each parameter that has a gradient, the gradient, and the index of its group."""
+    def _jobs(self) -> Iterator[Job]:
+        """What each group has to do: its parameters that have a gradient, and their states as far as they exist."""
         for index, group in enumerate(self.param_groups):
-            self._plan(index)
-            self._check_lr(group["lr"])
-            for position, p in enumerate(group["params"]):
-                g = p.grad
-                if g is None:
-                    continue
-                if g.layout is not torch.strided:
-                    name = list(named(group))[position][0]
+            plan = self._plans[index]
+            if group["lr"] is not plan.lr or isinstance(plan.lr, Tensor):  # a tensor may have been written in place
+                self._check_lr(group["lr"])
+                plan.lr = group["lr"]
+            params: Sequence[Tensor] = group["params"]
+            grads: Sequence[Any] = [p.grad for p in params]
+            if not all(map(is_not, grads, repeat(None))):
+                params = [p for p in params if p.grad is not None]
+                grads = [g for g in grads if g is not None]
+            if params:
+                states: Sequence[Any] = [*map(self.state.get, params)]
+                job = Job(params, grads, states, plan.rule, index, float(group["lr"]), float(group["peak_lr"]))
+                job.known = plan.lanes.fit(job)
+                if not job.known and any(g.layout is not torch.strided for g in grads):
+                    name = next(name for name, p in named(group) if p.grad is not None and p.grad.layout is not torch.strided)
                     raise ValueError(f"{self._builder.name}: the gradient of {name} is sparse; make it dense (sparse=False)")
-                yield p, g, index
-
-    def _job(self, p: Tensor, g: Tensor, index: int) -> Job:
-        group, rule = self.param_groups[index], self._plans[index].rule
-        return Job(p, g, self._state(p, self._plans[index]), rule, index, float(group["lr"]), float(group["peak_lr"]))
+                yield job
 
     def _state(self, p: Tensor, plan: Plan) -> dict[str, Any]:
         """The state of a parameter, with everything that its rule keeps (a rule may have gained a slot)."""
         state = self.state[p]
-        if self._prepared.get(p) is not plan or "step" not in state:
+        if self._prepared.get(p) is not plan.lanes or "step" not in state:
             for key, value in {"step": 0, **plan.rule.memory, **fresh(plan.rule, p)}.items():
                 state.setdefault(key, value)
             state.update(paired(state, p, plan.rule))
-            self._prepared[p] = plan
+            self._prepared[p] = plan.lanes
         return state
 
-    def _lane(self, job: Job) -> Lane:
-        """The parameter's lane, made again when its storage, its state or its rule changed."""
-        lane, runner = self._lanes.get(job.p), self._plans[job.group].runner
-        if lane is None or not lane.fits(job.p, job.state, runner):
-            lane = self._lanes[job.p] = Lane(job.p, job.state, runner)
-        return lane
-
     @staticmethod
-    def _count(job: Job, numbers: Numbers) -> None:
-        job.state["step"] += 1
+    def _count(job: Job, numbers: Sequence[Numbers]) -> None:
+        for state in job.states:
+            state["step"] += 1
         if job.rule.memory:
-            job.state.update(job.rule.remember(numbers.tick))
+            for state, each in zip(job.states, numbers, strict=True):
+                state.update(each.remembered)
 
     def _skip(self) -> None:
         if not self.skipped:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
+import torch
 from torch import Tensor
 
 from danlu.optim.values import Kept, Need, Reading, Reduction, Scalars, Scope, Sight, Signal, Start, Tick, gradient
@@ -37,6 +38,7 @@ __all__ = [
     "Measured",
     "Modify",
     "Moment",
+    "OfGradient",
     "Piece",
     "Rate",
     "Stateful",
@@ -143,6 +145,18 @@ class Measured(Piece):
     @abstractmethod
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Kept]:
         """Return the numbers that the law needs (all of `settles`), and new values of `shared`, from the reduced total."""
+
+
+class OfGradient(Measured):
+    """One whose measure is a function of the gradient alone, which may be taken of many tensors at once."""
+
+    def measure(self, c: Context, h: Scalars) -> Tensor:
+        """Return this tensor's share."""
+        return self.joined([c.g], c.g.dtype)
+
+    @abstractmethod
+    def joined(self, gs: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+        """Return the shares of tensors on one device, computed in `dtype` and joined, as a small float64 tensor."""
 
 
 class GradPiece(Stateful):

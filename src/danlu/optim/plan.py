@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from danlu.optim.rule import Rule
+from danlu.optim.run.course import Lanes
 from danlu.optim.run.runner import Runner
 
 __all__ = ["Builder", "Fixed", "Plan"]
@@ -44,9 +47,10 @@ class Fixed:
 
 
 class Plan:
-    """The rule of one group for the option values it was built from, and how it runs."""
+    """The rule of one group for the option values it was built from, how it runs, and the last lr that was in its range."""
 
     def __init__(self, rule: Rule, values: tuple[Any, ...], runner: Runner) -> None:
         self.rule = rule
         self.values = values
-        self.runner = runner
+        self.lr: float | Tensor | None = None
+        self.lanes = Lanes(runner)

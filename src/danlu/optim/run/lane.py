@@ -45,10 +45,8 @@ class Lane:
         self._plain = p.is_contiguous() and not p.is_complex()
         self.way = runner.way(p.detach(), dict(zip(self.keys, self.kept, strict=True)))
 
-    def fits(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> bool:
-        """Whether the lane still describes this parameter, this state and this structure."""
-        if runner is not self._runner and runner.key != self._runner.key:
-            return False
+    def fits(self, p: Tensor, state: Mapping[str, Any]) -> bool:
+        """Whether the lane still describes this parameter and this state."""
         same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self._shape
         return same and all(map(is_, map(state.get, self.keys), self.kept))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from danlu.optim.rule import Rule
 from danlu.optim.run.blocks import at_size, in_blocks, row_of
-from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, compiler_for, kernel
+from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, Raw, built, compiler_for
 from danlu.optim.run.staged import fitted, staged
+from danlu.optim.run.tier import allows
 from danlu.optim.run.views import flat, real
 from danlu.optim.run.words import joined
 
@@ -27,10 +28,14 @@ class Way(NamedTuple):
     Args:
         kernel: advances it.
         view: the shape in which the kernel takes the gradient.
+        raw: the one C++ function that does it as well, given p, g, `planes`, numbers and a length; or None.
+        planes: the state tensors as that function takes them.
     """
 
     kernel: Kernel
     view: torch.Size
+    raw: Raw | None = None
+    planes: Sequence[Tensor] = ()
 
 
 Find = Callable[[Rule, Tensor, Mapping[str, Tensor], bool], Way | None]
@@ -51,7 +56,8 @@ class Runner:
         self.key = repr(rule.structure)
         self._required = compile is True
         self._at: dict[int, Rule] = {}
-        self._wanted = compile is True or (compile == "auto" and total >= AUTO_FROM)
+        asked = compile is True or (compile == "auto" and total >= AUTO_FROM)
+        self._wanted = allows("captured") and asked
 
     def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
         """Return how a parameter with its state is advanced by a kernel, or None to run eagerly.
@@ -113,7 +119,8 @@ def _flat(rule: Rule, p: Tensor, slots: Mapping[str, Tensor], parallel: bool) ->
     views = [view for t in like if (view := flat(real(t))) is not None]
     if len(views) <= len(planes):
         return None
-    return Way(kernel(rule, views[0], views[1:], parallel, places), views[0].shape)
+    found = built(rule, views[0], views[1:], parallel, places)
+    return Way(found.bind(views[0], views[1:]), views[0].shape, found.raw(), planes)
 
 
 def _rows(rule: Rule, p: Tensor, slots: Mapping[str, Tensor], parallel: bool) -> Way | None:
