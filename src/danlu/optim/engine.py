@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import repeat
-from operator import is_not
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeAlias, overload
 
 import torch
@@ -15,21 +13,21 @@ from torch import Tensor
 
 from danlu.optim.buffers import AtAverage, buffers_of
 from danlu.optim.exempt import exempted
-from danlu.optim.members import admitted, copied, merged, named, plain, refuse_sharded
+from danlu.optim.gather import complete, job_of
+from danlu.optim.members import admitted, copied, described, merged, named, plain, refuse_rate, refuse_sharded, refuse_without
+from danlu.optim.memory import Memory, memory_of
 from danlu.optim.params import Params, listed
 from danlu.optim.plan import Builder, Fixed, Plan
+from danlu.optim.release import refuse_together, stepping_hooks
 from danlu.optim.rule import Rule
 from danlu.optim.run.around import displaced
-from danlu.optim.run.course import Lanes
 from danlu.optim.run.hooks import heard
-from danlu.optim.run.job import Job, Round
-from danlu.optim.run.numbers import Numbers
-from danlu.optim.run.point import average_of
+from danlu.optim.run.job import Job
+from danlu.optim.run.point import at_average
 from danlu.optim.run.runner import Runner
-from danlu.optim.run.words import paired
-from danlu.optim.state import adopt, fresh, group_pairs, saved_of
+from danlu.optim.run.step import advance
+from danlu.optim.state import adopt, group_pairs, saved_of
 from danlu.optim.values import Need
-from danlu.ranges import NonNegative, check
 
 __all__ = ["Compile", "Optimizer"]
 
@@ -78,7 +76,7 @@ class Optimizer(torch.optim.Optimizer):
         self._away = False
         self._reset()
         options = self._builder.options
-        self._check_lr(lr)
+        refuse_rate(lr, self._builder.name)
         defaults = {"lr": lr, **options, "maximize": maximize}
         super().__init__(exempted(listed(params, self._builder.name), params, self._builder), defaults)
         self._buffers = buffers_of(params, buffers, self._rules, self._builder.name)
@@ -86,7 +84,6 @@ class Optimizer(torch.optim.Optimizer):
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
         self._plans: dict[int, Plan] = {}
-        self._prepared: dict[Tensor, Lanes] = {}  # the lanes that a parameter's state is known to be complete for
 
     # ---- groups ------------------------------------------------------------------------------------------------------------
 
@@ -114,16 +111,13 @@ class Optimizer(torch.optim.Optimizer):
         for key in set(self._builder.options) - set(builder.options):
             del group[key]  # torch filled in the options of a rule that this group does not follow
         try:
-            self._check_lr(group["lr"])
+            refuse_rate(group["lr"], self._builder.name)
             self._build(group)
             refuse_sharded(group, builder.name)
         except Exception:
             self.param_groups.pop()
             raise
         group.setdefault("peak_lr", float(group["lr"]))
-
-    def _check_lr(self, lr: Any) -> None:
-        check(self._builder.name, {"lr": NonNegative}, {"lr": lr})
 
     def _build(self, group: Mapping[str, Any]) -> Rule:
         builder = group.get("rule", self._builder)
@@ -163,6 +157,17 @@ class Optimizer(torch.optim.Optimizer):
         """Whether a rule keeps another point than the parameters, to which `averaged` moves them."""
         return any(rule.average is not None for rule in self._rules)
 
+    def memory(self) -> Memory:
+        """Return the bytes of state by group and slot, in all and per parameter; print it for a table.
+
+        Exact, also before the first step: what is not there yet is counted as the next step will make it. A step holds a few
+        times its largest tensor or stack of small ones beside it, never a multiple of the model.
+        """
+        return memory_of(self._ruled(), self.state)
+
+    def _ruled(self) -> list[tuple[Rule, list[Tensor]]]:
+        return [(self.rule(i), group["params"]) for i, group in enumerate(self.param_groups)]
+
     # ---- the step ----------------------------------------------------------------------------------------------------------
 
     @overload
@@ -192,36 +197,70 @@ class Optimizer(torch.optim.Optimizer):
             RuntimeError: inside `averaged`.
         """
         needs = self.needs
-        self._check_given(needs, closure, loss)
+        self._check_here()
+        refuse_without(self._builder.name, needs, closure, loss)
         value, usable = (None, True) if closure is None else self._evaluate(closure)
         if not usable:
             self._skip()
             return value
-        jobs = list(self._jobs())  # every refusal happens here, before any state exists
+        given = value if loss is None else loss
+        read = float(given) if "loss" in needs and given is not None else math.nan
+        if self._advance(list(self._jobs()), read):  # every refusal happens before any state exists
+            self._buffers.follow(self._rules)
+        else:
+            self._skip()
+        return value
+
+    def _advance(self, jobs: Sequence[Job], loss: float) -> bool:
+        """Step these tensors together; False, and nothing has changed, when a measure over them is not finite."""
         before = len(self.state)
         for job in jobs:
-            if not job.known:
-                job.states = [self._state(p, self._plans[job.group]) for p in job.params]
-        kept = {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}
-        given = value if loss is None else loss
-        work = Round(jobs, kept, float(given) if "loss" in needs and given is not None else math.nan)
-        if not work.settle():
-            for p in list(self.state)[before:]:  # measures had to read the state; a step that was not taken leaves none behind
+            complete(job, self._plans[job.group], self.state)
+        lanes = {job.group: self._plans[job.group].lanes for job in jobs}
+        shared = advance(jobs, lanes, {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}, loss)
+        if shared is None:
+            for p in list(self.state)[before:]:  # measures read the state, so it had to be there; it is not kept
                 del self.state[p]
-            self._skip()
-        else:
-            ready = [(self._plans[job.group].lanes.course(job), job, work.numbers(job)) for job in jobs]
-            for course, job, numbers in ready:  # nothing else in between: every kernel empties the cache
-                course.run(job, numbers)
-            for _, job, numbers in ready:
-                self._count(job, numbers)
-            for index, shared in work.shared.items():
-                if shared:
-                    self.param_groups[index]["shared"] = shared
-            moved = [p for job in jobs for p in job.params]
-            torch.autograd.graph.increment_version(moved)  # kernels write past autograd's bookkeeping
-            self._buffers.follow(self._rules)
-        return value
+            return False
+        for index, numbers in shared.items():
+            if numbers:
+                self.param_groups[index]["shared"] = numbers
+        return True
+
+    def _jobs(self) -> Iterator[Job]:
+        """What each group has to do."""
+        for index, group in enumerate(self.param_groups):
+            if (job := self._job(index, group["params"])) is not None:
+                yield job
+
+    def _job(self, index: int, params: Sequence[Tensor]) -> Job | None:
+        return job_of(self._builder.name, self._plans[index], index, self.param_groups[index], params, self.state)
+
+    def released(self) -> AbstractContextManager[None]:
+        """Step during backward: each parameter as soon as its gradient is complete, which is freed then.
+
+        The gradients of a model are never there together. The steps are those of the usual loop, bit for bit where none of
+        its tensors are stacked (see ``docs/optimizers.md``). Each backward pass is a step: no accumulation, no `GradScaler`,
+        no clipping by hand, and lr is set before it. `step` finds no gradients, so a loop may keep it: its hooks run,
+        schedulers are content, and parameters added or unfrozen inside the block step there.
+
+        Returns:
+            The block in which it is so.
+
+        Raises:
+            ValueError: for a rule that needs all gradients together, the loss or a closure.
+            RuntimeError: by a backward inside `averaged`.
+        """
+        return stepping_hooks(self._builder.name, self._ruled(), self._release)
+
+    @torch._disable_dynamo
+    @torch.no_grad()
+    def _release(self, p: Tensor, index: int) -> None:
+        """Advance one parameter; its gradient is complete."""
+        self._check_here()
+        refuse_together(self._builder.name, self._plan(index).rule)  # an option may have been written
+        if (job := self._job(index, [p])) is not None:
+            self._advance([job], math.nan)
 
     @torch.enable_grad()
     def _evaluate(self, closure: Callable[[], float]) -> tuple[float, bool]:
@@ -246,16 +285,10 @@ class Optimizer(torch.optim.Optimizer):
                 closure()
         return value, finite
 
-    def _check_given(self, needs: frozenset[Need], closure: object, loss: object) -> None:
-        name = self._builder.name
+    def _check_here(self) -> None:
         if self._away:
-            raise RuntimeError(
-                f"{name}: step() inside averaged(), where the parameters are at their average; leave the block first"
-            )
-        if "closure" in needs and closure is None:
-            raise ValueError(f"{name}: this rule evaluates the model again: call step(closure)")
-        if "loss" in needs and closure is None and loss is None:
-            raise ValueError(f"{name}: this rule reads the loss: call step(loss=loss.item()) or step(closure)")
+            name = self._builder.name
+            raise RuntimeError(f"{name}: step() inside averaged(), where the parameters are at their average; leave it first")
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -269,63 +302,13 @@ class Optimizer(torch.optim.Optimizer):
         """
         if self._away:
             raise RuntimeError(f"{self._builder.name}: averaged() inside averaged()")
-        kept: dict[Tensor, Tensor] = {}
         self._away = True
         try:
-            with torch.no_grad():
-                for index, group in enumerate(self.param_groups):
-                    for p in group["params"]:
-                        if (point := average_of(p, self.state.get(p, {}), self._plan(index).rule)) is not None:
-                            kept[p] = p.detach().clone()
-                            p.copy_(point)
-                for buffer, point in self._buffers.points(self._rules):
-                    kept[buffer] = buffer.clone()
-                    buffer.copy_(point)
-            yield
+            members = [(p, self.state.get(p, {}), rule) for rule, params in self._ruled() for p in params]
+            with at_average(members, self._buffers.points(self._rules)):
+                yield
         finally:
-            with torch.no_grad():
-                for p, old in kept.items():
-                    p.copy_(old)
             self._away = False
-
-    def _jobs(self) -> Iterator[Job]:
-        """What each group has to do: its parameters that have a gradient, and their states as far as they exist."""
-        for index, group in enumerate(self.param_groups):
-            plan = self._plans[index]
-            if group["lr"] is not plan.lr or isinstance(plan.lr, Tensor):  # a tensor may have been written in place
-                self._check_lr(group["lr"])
-                plan.lr = group["lr"]
-            params: Sequence[Tensor] = group["params"]
-            grads: Sequence[Any] = [p.grad for p in params]
-            if not all(map(is_not, grads, repeat(None))):
-                params = [p for p in params if p.grad is not None]
-                grads = [g for g in grads if g is not None]
-            if params:
-                states: Sequence[Any] = [*map(self.state.get, params)]
-                job = Job(params, grads, states, plan.rule, index, float(group["lr"]), float(group["peak_lr"]))
-                job.known = plan.lanes.fit(job)
-                if not job.known and any(g.layout is not torch.strided for g in grads):
-                    name = next(name for name, p in named(group) if p.grad is not None and p.grad.layout is not torch.strided)
-                    raise ValueError(f"{self._builder.name}: the gradient of {name} is sparse; make it dense (sparse=False)")
-                yield job
-
-    def _state(self, p: Tensor, plan: Plan) -> dict[str, Any]:
-        """The state of a parameter, with everything that its rule keeps (a rule may have gained a slot)."""
-        state = self.state[p]
-        if self._prepared.get(p) is not plan.lanes or "step" not in state:
-            for key, value in {"step": 0, **plan.rule.memory, **fresh(plan.rule, p)}.items():
-                state.setdefault(key, value)
-            state.update(paired(state, p, plan.rule))
-            self._prepared[p] = plan.lanes
-        return state
-
-    @staticmethod
-    def _count(job: Job, numbers: Sequence[Numbers]) -> None:
-        for state in job.states:
-            state["step"] += 1
-        if job.rule.memory:
-            for state, each in zip(job.states, numbers, strict=True):
-                state.update(each.remembered)
 
     def _skip(self) -> None:
         if not self.skipped:
@@ -367,10 +350,8 @@ class Optimizer(torch.optim.Optimizer):
         loaded: dict[Tensor, dict[str, Any]] = {}
         rules = [self._build(group) for group in groups]
         for group, rule in zip(groups, rules, strict=True):
-            self._check_lr(group["lr"])
-            for name, p in named(group):
-                if p in entries:
-                    loaded[p] = adopt(entries[p], p, rule, name)
+            refuse_rate(group["lr"], self._builder.name)
+            loaded |= {p: adopt(entries[p], p, rule, name) for name, p in named(group) if p in entries}
         self._buffers.state = self._buffers.adopted(state_dict, rules, strict)
         for p, state in loaded.items():
             self.state.pop(p, None)
@@ -391,11 +372,4 @@ class Optimizer(torch.optim.Optimizer):
         self._reset()
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
-        for i, group in enumerate(self.param_groups):
-            shown = {key: value for key, value in group.items() if key not in {"params", "param_names", "roles"}}
-            count = sum(p.numel() for p in group["params"])
-            lines += [f"group {i}: {len(group['params'])} tensors, {count:,} parameters"]
-            lines += [f"    {key}: {value}" for key, value in shown.items()]
-            lines += [f"    {line}" for line in str(self.rule(i)).splitlines()]
-        return "\n".join([*lines, ")"])
+        return described(type(self).__name__, self.param_groups, self._rules)

@@ -47,10 +47,15 @@ class Fixed:
 
 
 class Plan:
-    """The rule of one group for the option values it was built from, how it runs, and the last lr that was in its range."""
+    """The rule of one group for the option values it was built from, how it runs, and what is known to be in order.
+
+    Attributes:
+        lanes: how its tensors step; a plan for other numbers of the same computation takes them over.
+        lr: the last learning rate that was in its range.
+    """
 
     def __init__(self, rule: Rule, values: tuple[Any, ...], runner: Runner) -> None:
         self.rule = rule
         self.values = values
-        self.lr: float | Tensor | None = None
         self.lanes = Lanes(runner)
+        self.lr: float | Tensor | None = None

@@ -1,4 +1,4 @@
-"""How the tensors of one group take their step: those that share a compiled function as columns, the others in lanes.
+"""How the tensors of one group take their step: as columns where they share a compiled function, else in stacks or alone.
 
 A function that takes memory addresses needs no views and no list per tensor: one `map` over columns of parameters, gradients
 and states calls it for all of them. Before, two comparisons of all tensors at once make sure that everything is as it was when
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from danlu.optim.run.batch import batched
 from danlu.optim.run.job import Job
 from danlu.optim.run.kernel import CHUNK
 from danlu.optim.run.lane import Lane
@@ -38,11 +39,13 @@ class Lanes:
 
     Attributes:
         of: the lane of each parameter that has stepped.
+        complete: the parameters whose state was found to hold everything that the rule keeps.
     """
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.of: dict[Tensor, Lane] = {}
+        self.complete: set[Tensor] = set()
         self._course: Course | None = None
 
     def fit(self, job: Job) -> bool:
@@ -90,8 +93,8 @@ class Course:
         """Advance every parameter and its state by one step."""
         for columns in self._columns:
             columns.run(job, numbers)
-        for i, lane in self._rest:
-            lane.run(job.grads[i], numbers[i])
+        for lane, g, own in batched((lane, job.grads[i], numbers[i]) for i, lane in self._rest):
+            lane.run(g, own)
 
 
 class _Columns:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from danlu.optim.rule import Rule
 from danlu.optim.run.eager import step_eagerly
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.runner import Runner
@@ -50,11 +51,29 @@ class Lane:
         same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self._shape
         return same and all(map(is_, map(state.get, self.keys), self.kept))
 
+    @property
+    def stackable(self) -> bool:
+        """Whether this tensor may be stepped in a stack of equal ones: it has no kernel, and its rule is not element-wise."""
+        return self.way is None and self._runner.stackable
+
+    def step_alone(self) -> None:
+        """Keep the rule of this lane out of stacks from now on."""
+        self._runner.stackable = False
+
+    @property
+    def structure(self) -> Rule:
+        """The rule without its numbers."""
+        return self._runner.structure
+
+    @property
+    def stored(self) -> dict[str, Tensor]:
+        """The state tensors as the rule takes them, by key."""
+        return {key: real(t) for key, t in zip(self.keys, self.kept, strict=True)}
+
     def run(self, g: Tensor, numbers: Numbers) -> None:
         """Advance the parameter and its state by one step."""
         if self.way is None or g.dtype != self.p.dtype:  # the kernel reads g's memory as p's dtype
-            planes = {key: real(t) for key, t in zip(self.keys, self.kept, strict=True)}
-            step_eagerly(self._runner.structure, real(self.p), real(g), planes, numbers.bound(self.dtype))
+            step_eagerly(self.structure, real(self.p), real(g), self.stored, numbers.bound(self.dtype))
             return
         own = g if self._plain and g.is_contiguous() and not g.is_neg() else flat(real(same_layout(g, self.p)))
         assert own is not None  # same_layout gave it the strides of a dense parameter

@@ -48,12 +48,16 @@ class Runner:
         rule: the rule.
         compile: the optimizer's choice.
         total: number of parameters of the whole optimizer.
+
+    Attributes:
+        stackable: whether equal tensors without a kernel may step in stacks.
     """
 
     def __init__(self, rule: Rule, compile: bool | Literal["auto"], total: int) -> None:  # noqa: A002 - torch's word
         self.rule = rule
         self.structure = rule.structure
         self.key = repr(rule.structure)
+        self.stackable = rule.scope != "element"  # the kernel is for these; where there is none, they are few or tiny
         self._required = compile is True
         self._at: dict[int, Rule] = {}
         asked = compile is True or (compile == "auto" and total >= AUTO_FROM)
