@@ -27,8 +27,8 @@ _OPTIMIZERS = """
 ## {count} optimizers
 
 *Bytes* of state are per float32 parameter of a large matrix, with the default arguments. *Needs* is what `step` wants beside
-gradients. *Scope* is how far a law looks, and so [which kernel it takes](optimizers.md#how-it-runs). **Unverified** stands before
-the reason why a law could not be checked against an independent source.
+gradients. *Scope* is how far a law looks, and so [which kernel it takes](optimizers.md#how-it-runs). **Unverified** stands
+before the reason why a law could not be checked against an independent source.
 """
 
 _PIECES = """
