@@ -28,6 +28,7 @@ check: $(READY) ## lint, format, types, tests
 
 bench: $(READY) ## step time of every preset against torch.optim and the memory floor
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/whole.py
 
 compat: $(READY) ## every optimizer in the loops of Lightning, Accelerate and Hugging Face (installs them)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compat]'

@@ -88,7 +88,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--set", action="append", choices=SETS, help="only this set of tensors (repeatable)")
     parser.add_argument("--preset", action="append", choices=optim.presets(), help="only this preset (repeatable)")
-    parser.add_argument("--every", action="store_true", help="also presets that reduce over tensors and run eagerly (slow)")
+    parser.add_argument("--every", action="store_true", help="also presets that reduce over tensors (slow to compile)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns of each contestant, default {ROUNDS}")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     return parser.parse_args()

@@ -23,7 +23,8 @@ ALLOWED = {
         f"optim.{axis}": {"optim.values", "optim.piece", "optim.context", "optim.catalog", "optim.formulas", *TOOLS}
         for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate", "average", "around", "write")
     },
-    "optim.rule": {"optim.values", "optim.piece", "optim.context", "optim.store", "optim.grad", *TOOLS},
+    "optim.refusals": {"optim.values", "optim.piece", "optim.rule", *TOOLS},  # the rule's type only
+    "optim.rule": {"optim.values", "optim.piece", "optim.context", "optim.refusals", "optim.store", "optim.grad", *TOOLS},
     "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", *TOOLS},
     "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
@@ -40,12 +41,18 @@ ALLOWED = {
     "optim.formulas": {"optim.values", *TOOLS},  # what pieces of several axes share
     "optim.roles": set(),
     "optim.exempt": {"optim.plan", "optim.roles", "optim.rule"},
+    "optim.memory": {"optim.rule", "optim.state"},
+    "optim.release": {"optim.rule"},
     "optim.plan": {"optim.rule", "optim.run"},
-    "optim.members": {"optim.plan", *TOOLS},
+    "optim.members": {"optim.plan", "optim.rule", "optim.values", *TOOLS},
+    "optim.gather": {"optim.members", "optim.plan", "optim.run", "optim.state"},
     "optim.groups": {"optim.roster", "optim.named", "optim.roles", *TOOLS},
     "optim.engine": {
         "optim.buffers",
         "optim.exempt",
+        "optim.gather",
+        "optim.memory",
+        "optim.release",
         "optim.members",
         "optim.params",
         "optim.values",

@@ -40,7 +40,7 @@ def test_weight_decay_zero_is_no_decay(name):
 def test_compiled_equals_eager(name):
     """To float32 rounding: the kernel rounds its numbers to float32 and contracts multiply-adds."""
     eager, compiled = (trace(name, compile=c, dtype=torch.float32) for c in (False, True))
-    assert np.abs(compiled - eager).max() < 2e-6
+    assert np.abs(compiled - eager).max() < max(2e-6, 5e-7 * np.abs(eager).max())  # CAME walks as far as 14
 
 
 def test_compiled_equals_eager_in_float64():

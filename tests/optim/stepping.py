@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from danlu import optim
+from danlu.optim.run.lane import Lane
 
 __all__ = [
     "ALONE",
@@ -21,6 +22,7 @@ __all__ = [
     "agree",
     "gradients",
     "laid_out",
+    "lanes",
     "make",
     "parameters",
     "same",
@@ -74,6 +76,11 @@ def gradients(params: Sequence[Tensor], steps: int, seed: int = 1) -> list[list[
         return torch.randn(p.shape, dtype=dtype, generator=source).to(p.dtype)
 
     return [[normal(p) for p in params] for _ in range(steps)]
+
+
+def lanes(optimizer: optim.Optimizer) -> dict[Tensor, Lane]:
+    """The lane of each parameter that has stepped."""
+    return {p: lane for plan in optimizer._plans.values() for p, lane in plan.lanes.of.items()}
 
 
 def make(name: str, params: Any, lr: float = 0.01, **options: Any) -> optim.Optimizer:

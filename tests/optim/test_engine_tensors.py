@@ -15,6 +15,7 @@ from tests.optim.stepping import (
     agree,
     gradients,
     laid_out,
+    lanes,
     make,
     same,
     snapshot,
@@ -179,4 +180,4 @@ def test_gradients_are_read_and_never_written(name):
 def test_a_test_runs_in_the_way_that_it_names(name):
     optimizer = make(name, start([(4,)], torch.float32))
     advance(optimizer, gradients(start([(4,)], torch.float32), 1))
-    assert all((lane._kernel is not None) == stepping.COMPILE for lane in optimizer._lanes.values())
+    assert all((lane.way is not None) == stepping.COMPILE for lane in lanes(optimizer).values())

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from danlu import optim
+from danlu.optim.run import batch
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -36,3 +37,37 @@ def test_a_global_norm_on_a_gpu():
     clip = optim.grad.ClipNorm(0.5)
     for ours, theirs in zip(walked("sgd", "cuda", True, grad=clip), walked("sgd", "cpu", False, grad=clip), strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["muon", "shampoo", "smmf"])
+def test_stacks_on_a_gpu_agree_with_single_tensors(name, monkeypatch):
+    def moved():
+        source = torch.Generator().manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(16, 8, generator=source).cuda()) for _ in range(6)]
+        optimizer = optim.create(name, params, lr=0.01, compile=False)
+        for _ in range(3):
+            for p in params:
+                p.grad = torch.randn(p.shape, generator=source).cuda()
+            optimizer.step()
+        return torch.stack(params).detach()
+
+    stacked = moved()
+    monkeypatch.setattr(batch, "_ACCELERATOR", batch.Limits(0, 1))
+    assert torch.allclose(stacked, moved(), rtol=0, atol=1e-3)  # of 0.03 that they move; products are in bfloat16
+
+
+def test_release_on_a_gpu_walks_as_the_usual_loop():
+    """Hooks run in a thread of autograd's there."""
+
+    def moved(release):
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)).cuda()
+        optimizer = optim.create("adamw", net, lr=0.01, compile=False)
+        with optimizer.released() if release else torch.enable_grad():
+            for _ in range(3):
+                optimizer.zero_grad()
+                net(torch.ones(4, 8, device="cuda")).square().mean().backward()
+                optimizer.step()
+        return [p.detach().cpu() for p in net.parameters()]
+
+    assert all(map(torch.equal, moved(True), moved(False)))

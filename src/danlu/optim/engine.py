@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeAlias, overload
 
 import torch
@@ -13,19 +13,21 @@ from torch import Tensor
 
 from danlu.optim.buffers import AtAverage, buffers_of
 from danlu.optim.exempt import exempted
-from danlu.optim.members import admitted, copied, merged, named, plain, refuse_sharded
+from danlu.optim.gather import complete, job_of
+from danlu.optim.members import admitted, copied, described, merged, named, plain, refuse_rate, refuse_sharded, refuse_without
+from danlu.optim.memory import Memory, memory_of
 from danlu.optim.params import Params, listed
 from danlu.optim.plan import Builder, Fixed, Plan
+from danlu.optim.release import refuse_together, stepping_hooks
 from danlu.optim.rule import Rule
 from danlu.optim.run.around import displaced
-from danlu.optim.run.job import Job, Round
-from danlu.optim.run.lane import Lane, Runner
-from danlu.optim.run.numbers import Numbers
-from danlu.optim.run.point import average_of
-from danlu.optim.run.words import paired
-from danlu.optim.state import adopt, fresh, group_pairs, saved_of
+from danlu.optim.run.hooks import heard
+from danlu.optim.run.job import Job
+from danlu.optim.run.point import at_average
+from danlu.optim.run.runner import Runner
+from danlu.optim.run.step import advance
+from danlu.optim.state import adopt, group_pairs, saved_of
 from danlu.optim.values import Need
-from danlu.ranges import NonNegative, check
 
 __all__ = ["Compile", "Optimizer"]
 
@@ -74,7 +76,7 @@ class Optimizer(torch.optim.Optimizer):
         self._away = False
         self._reset()
         options = self._builder.options
-        self._check_lr(lr)
+        refuse_rate(lr, self._builder.name)
         defaults = {"lr": lr, **options, "maximize": maximize}
         super().__init__(exempted(listed(params, self._builder.name), params, self._builder), defaults)
         self._buffers = buffers_of(params, buffers, self._rules, self._builder.name)
@@ -82,8 +84,6 @@ class Optimizer(torch.optim.Optimizer):
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
         self._plans: dict[int, Plan] = {}
-        self._lanes: dict[Tensor, Lane] = {}
-        self._prepared: dict[Tensor, Plan] = {}  # the plan that a parameter's state is known to be complete for
 
     # ---- groups ------------------------------------------------------------------------------------------------------------
 
@@ -111,16 +111,13 @@ class Optimizer(torch.optim.Optimizer):
         for key in set(self._builder.options) - set(builder.options):
             del group[key]  # torch filled in the options of a rule that this group does not follow
         try:
-            self._check_lr(group["lr"])
+            refuse_rate(group["lr"], self._builder.name)
             self._build(group)
             refuse_sharded(group, builder.name)
         except Exception:
             self.param_groups.pop()
             raise
         group.setdefault("peak_lr", float(group["lr"]))
-
-    def _check_lr(self, lr: Any) -> None:
-        check(self._builder.name, {"lr": NonNegative}, {"lr": lr})
 
     def _build(self, group: Mapping[str, Any]) -> Rule:
         builder = group.get("rule", self._builder)
@@ -136,7 +133,10 @@ class Optimizer(torch.optim.Optimizer):
         if plan is None or plan.values != values:
             rule = self._build(group)
             total = sum(p.numel() for g in self.param_groups for p in g["params"])
-            plan = self._plans[index] = Plan(rule, values, Runner(rule, self._compile, total))
+            new = self._plans[index] = Plan(rule, values, Runner(rule, self._compile, total))
+            if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
+                new.lanes = plan.lanes
+            plan = new
         return plan
 
     def rule(self, group: int = 0) -> Rule:
@@ -157,6 +157,17 @@ class Optimizer(torch.optim.Optimizer):
         """Whether a rule keeps another point than the parameters, to which `averaged` moves them."""
         return any(rule.average is not None for rule in self._rules)
 
+    def memory(self) -> Memory:
+        """Return the bytes of state by group and slot, in all and per parameter; print it for a table.
+
+        Exact, also before the first step: what is not there yet is counted as the next step will make it. A step holds a few
+        times its largest tensor or stack of small ones beside it, never a multiple of the model.
+        """
+        return memory_of(self._ruled(), self.state)
+
+    def _ruled(self) -> list[tuple[Rule, list[Tensor]]]:
+        return [(self.rule(i), group["params"]) for i, group in enumerate(self.param_groups)]
+
     # ---- the step ----------------------------------------------------------------------------------------------------------
 
     @overload
@@ -164,6 +175,7 @@ class Optimizer(torch.optim.Optimizer):
     @overload
     def step(self, closure: Callable[[], float], *, loss: float | Tensor | None = None) -> float: ...
 
+    @heard
     @torch._disable_dynamo
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None, *, loss: float | Tensor | None = None) -> float | None:
@@ -185,33 +197,70 @@ class Optimizer(torch.optim.Optimizer):
             RuntimeError: inside `averaged`.
         """
         needs = self.needs
-        self._check_given(needs, closure, loss)
+        self._check_here()
+        refuse_without(self._builder.name, needs, closure, loss)
         value, usable = (None, True) if closure is None else self._evaluate(closure)
         if not usable:
             self._skip()
             return value
-        stepping = list(self._stepping())  # every refusal happens here, before any state exists
-        new = [p for p, _, _ in stepping if p not in self.state]
-        jobs = [self._job(p, g, index) for p, g, index in stepping]
-        kept = {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}
         given = value if loss is None else loss
-        work = Round(jobs, kept, float(given) if "loss" in needs and given is not None else math.nan)
-        if not work.settle():
-            for p in new:  # measures read the state, so it had to be there; a step that was not taken leaves none behind
-                del self.state[p]
-            self._skip()
-        else:
-            ready = [(self._lane(job), job, numbers) for job, numbers in work.numbered()]
-            for lane, job, numbers in ready:  # nothing else in between: every kernel empties the cache
-                lane.run(job.g, numbers)
-            for _, job, numbers in ready:
-                self._count(job, numbers)
-            for index, shared in work.shared.items():
-                if shared:
-                    self.param_groups[index]["shared"] = shared
-            torch.autograd.graph.increment_version([job.p for job in jobs])  # kernels write past autograd's bookkeeping
+        read = float(given) if "loss" in needs and given is not None else math.nan
+        if self._advance(list(self._jobs()), read):  # every refusal happens before any state exists
             self._buffers.follow(self._rules)
+        else:
+            self._skip()
         return value
+
+    def _advance(self, jobs: Sequence[Job], loss: float) -> bool:
+        """Step these tensors together; False, and nothing has changed, when a measure over them is not finite."""
+        before = len(self.state)
+        for job in jobs:
+            complete(job, self._plans[job.group], self.state)
+        lanes = {job.group: self._plans[job.group].lanes for job in jobs}
+        shared = advance(jobs, lanes, {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}, loss)
+        if shared is None:
+            for p in list(self.state)[before:]:  # measures read the state, so it had to be there; it is not kept
+                del self.state[p]
+            return False
+        for index, numbers in shared.items():
+            if numbers:
+                self.param_groups[index]["shared"] = numbers
+        return True
+
+    def _jobs(self) -> Iterator[Job]:
+        """What each group has to do."""
+        for index, group in enumerate(self.param_groups):
+            if (job := self._job(index, group["params"])) is not None:
+                yield job
+
+    def _job(self, index: int, params: Sequence[Tensor]) -> Job | None:
+        return job_of(self._builder.name, self._plans[index], index, self.param_groups[index], params, self.state)
+
+    def released(self) -> AbstractContextManager[None]:
+        """Step during backward: each parameter as soon as its gradient is complete, which is freed then.
+
+        The gradients of a model are never there together. The steps are those of the usual loop, bit for bit where none of
+        its tensors are stacked (see ``docs/optimizers.md``). Each backward pass is a step: no accumulation, no `GradScaler`,
+        no clipping by hand, and lr is set before it. `step` finds no gradients, so a loop may keep it: its hooks run,
+        schedulers are content, and parameters added or unfrozen inside the block step there.
+
+        Returns:
+            The block in which it is so.
+
+        Raises:
+            ValueError: for a rule that needs all gradients together, the loss or a closure.
+            RuntimeError: by a backward inside `averaged`.
+        """
+        return stepping_hooks(self._builder.name, self._ruled(), self._release)
+
+    @torch._disable_dynamo
+    @torch.no_grad()
+    def _release(self, p: Tensor, index: int) -> None:
+        """Advance one parameter; its gradient is complete."""
+        self._check_here()
+        refuse_together(self._builder.name, self._plan(index).rule)  # an option may have been written
+        if (job := self._job(index, [p])) is not None:
+            self._advance([job], math.nan)
 
     @torch.enable_grad()
     def _evaluate(self, closure: Callable[[], float]) -> tuple[float, bool]:
@@ -222,11 +271,13 @@ class Optimizer(torch.optim.Optimizer):
         """
         value = closure()
         jobs: list[Job] = []
-        for p, g, index in self._stepping():
-            beside = self._plans[index].rule.beside
-            if beside is not None:
-                ascent = 1.0 if self.param_groups[index]["maximize"] else -1.0  # an lr: against the way of the rule
-                jobs.append(Job(p, g, {"step": self.state.get(p, {}).get("step", 0)}, beside, index, ascent, 1.0))
+        for index in range(len(self.param_groups)):
+            self._plan(index)  # a closure may write options
+        for job in self._jobs():
+            if (beside := job.rule.beside) is not None:
+                ascent = 1.0 if self.param_groups[job.group]["maximize"] else -1.0  # an lr: against the way of the rule
+                states = [{"step": (state or {}).get("step", 0)} for state in job.states]
+                jobs.append(Job(job.params, job.grads, states, beside, job.group, ascent, 1.0))
         if not jobs:
             return value, True
         with displaced(jobs) as finite:
@@ -234,16 +285,10 @@ class Optimizer(torch.optim.Optimizer):
                 closure()
         return value, finite
 
-    def _check_given(self, needs: frozenset[Need], closure: object, loss: object) -> None:
-        name = self._builder.name
+    def _check_here(self) -> None:
         if self._away:
-            raise RuntimeError(
-                f"{name}: step() inside averaged(), where the parameters are at their average; leave the block first"
-            )
-        if "closure" in needs and closure is None:
-            raise ValueError(f"{name}: this rule evaluates the model again: call step(closure)")
-        if "loss" in needs and closure is None and loss is None:
-            raise ValueError(f"{name}: this rule reads the loss: call step(loss=loss.item()) or step(closure)")
+            name = self._builder.name
+            raise RuntimeError(f"{name}: step() inside averaged(), where the parameters are at their average; leave it first")
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -257,65 +302,13 @@ class Optimizer(torch.optim.Optimizer):
         """
         if self._away:
             raise RuntimeError(f"{self._builder.name}: averaged() inside averaged()")
-        kept: dict[Tensor, Tensor] = {}
         self._away = True
         try:
-            with torch.no_grad():
-                for index, group in enumerate(self.param_groups):
-                    for p in group["params"]:
-                        if (point := average_of(p, self.state.get(p, {}), self._plan(index).rule)) is not None:
-                            kept[p] = p.detach().clone()
-                            p.copy_(point)
-                for buffer, point in self._buffers.points(self._rules):
-                    kept[buffer] = buffer.clone()
-                    buffer.copy_(point)
-            yield
+            members = [(p, self.state.get(p, {}), rule) for rule, params in self._ruled() for p in params]
+            with at_average(members, self._buffers.points(self._rules)):
+                yield
         finally:
-            with torch.no_grad():
-                for p, old in kept.items():
-                    p.copy_(old)
             self._away = False
-
-    def _stepping(self) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """Each parameter that has a gradient, the gradient, and the index of its group."""
-        for index, group in enumerate(self.param_groups):
-            self._plan(index)
-            self._check_lr(group["lr"])
-            for position, p in enumerate(group["params"]):
-                g = p.grad
-                if g is None:
-                    continue
-                if g.layout is not torch.strided:
-                    name = list(named(group))[position][0]
-                    raise ValueError(f"{self._builder.name}: the gradient of {name} is sparse; make it dense (sparse=False)")
-                yield p, g, index
-
-    def _job(self, p: Tensor, g: Tensor, index: int) -> Job:
-        group, rule = self.param_groups[index], self._plans[index].rule
-        return Job(p, g, self._state(p, self._plans[index]), rule, index, float(group["lr"]), float(group["peak_lr"]))
-
-    def _state(self, p: Tensor, plan: Plan) -> dict[str, Any]:
-        """The state of a parameter, with everything that its rule keeps (a rule may have gained a slot)."""
-        state = self.state[p]
-        if self._prepared.get(p) is not plan or "step" not in state:
-            for key, value in {"step": 0, **plan.rule.memory, **fresh(plan.rule, p)}.items():
-                state.setdefault(key, value)
-            state.update(paired(state, p, plan.rule))
-            self._prepared[p] = plan
-        return state
-
-    def _lane(self, job: Job) -> Lane:
-        """The parameter's lane, made again when its storage, its state or its rule changed."""
-        lane, runner = self._lanes.get(job.p), self._plans[job.group].runner
-        if lane is None or not lane.fits(job.p, job.state, runner):
-            lane = self._lanes[job.p] = Lane(job.p, job.state, runner)
-        return lane
-
-    @staticmethod
-    def _count(job: Job, numbers: Numbers) -> None:
-        job.state["step"] += 1
-        if job.rule.memory:
-            job.state.update(job.rule.remember(numbers.tick))
 
     def _skip(self) -> None:
         if not self.skipped:
@@ -357,10 +350,8 @@ class Optimizer(torch.optim.Optimizer):
         loaded: dict[Tensor, dict[str, Any]] = {}
         rules = [self._build(group) for group in groups]
         for group, rule in zip(groups, rules, strict=True):
-            self._check_lr(group["lr"])
-            for name, p in named(group):
-                if p in entries:
-                    loaded[p] = adopt(entries[p], p, rule, name)
+            refuse_rate(group["lr"], self._builder.name)
+            loaded |= {p: adopt(entries[p], p, rule, name) for name, p in named(group) if p in entries}
         self._buffers.state = self._buffers.adopted(state_dict, rules, strict)
         for p, state in loaded.items():
             self.state.pop(p, None)
@@ -381,11 +372,4 @@ class Optimizer(torch.optim.Optimizer):
         self._reset()
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
-        for i, group in enumerate(self.param_groups):
-            shown = {key: value for key, value in group.items() if key not in {"params", "param_names", "roles"}}
-            count = sum(p.numel() for p in group["params"])
-            lines += [f"group {i}: {len(group['params'])} tensors, {count:,} parameters"]
-            lines += [f"    {key}: {value}" for key, value in shown.items()]
-            lines += [f"    {line}" for line in str(self.rule(i)).splitlines()]
-        return "\n".join([*lines, ")"])
+        return described(type(self).__name__, self.param_groups, self._rules)

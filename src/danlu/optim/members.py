@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from danlu.optim.plan import Builder
+from danlu.optim.rule import Rule
+from danlu.optim.values import Need
+from danlu.ranges import NonNegative, check
 from danlu.registry import did_you_mean
 
-__all__ = ["admitted", "copied", "merged", "named", "plain", "refuse_sharded"]
+__all__ = [
+    "admitted",
+    "copied",
+    "described",
+    "merged",
+    "named",
+    "plain",
+    "refuse_rate",
+    "refuse_sharded",
+    "refuse_sparse",
+    "refuse_without",
+]
 
 # Keys of torch's groups that choose how torch runs a rule, not which rule: dropped when one of its states is loaded.
 _TORCH_ONLY = frozenset({"foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"})
@@ -69,6 +83,38 @@ def refuse_sharded(group: Mapping[str, Any], owner: str) -> None:
             raise ValueError(f"{owner}: {name} is a DTensor; sharded parameters are not offered yet")
 
 
+def refuse_without(owner: str, needs: frozenset[Need], closure: object, loss: object) -> None:
+    """Refuse a step that was not given what its rules need.
+
+    Raises:
+        ValueError: saying how to call it.
+    """
+    if "closure" in needs and closure is None:
+        raise ValueError(f"{owner}: this rule evaluates the model again: call step(closure)")
+    if "loss" in needs and closure is None and loss is None:
+        raise ValueError(f"{owner}: this rule reads the loss: call step(loss=loss.item()) or step(closure)")
+
+
+def refuse_sparse(group: Mapping[str, Any], owner: str) -> None:
+    """Refuse gradients that are sparse.
+
+    Raises:
+        ValueError: naming the first parameter that has one.
+    """
+    for name, p in named(group):
+        if p.grad is not None and p.grad.layout is not torch.strided:
+            raise ValueError(f"{owner}: the gradient of {name} is sparse; make it dense (sparse=False)")
+
+
+def refuse_rate(lr: Any, owner: str) -> None:
+    """Refuse a learning rate out of its range.
+
+    Raises:
+        ValueError: with the range and the value.
+    """
+    check(owner, {"lr": NonNegative}, {"lr": lr})
+
+
 def named(group: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
     """The parameters of a group with their names, or with what stands in for them."""
     names = group.get("param_names") or [f"parameter {i}" for i in range(len(group["params"]))]
@@ -98,3 +144,14 @@ def copied(value: Any) -> Any:
     if isinstance(value, list):
         return [copied(x) for x in value]
     return value.clone() if isinstance(value, Tensor) else value
+
+
+def described(title: str, groups: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> str:
+    """The groups with their sizes, settings and rules, a line for each."""
+    lines = [f"{title} ("]
+    for i, (group, rule) in enumerate(zip(groups, rules, strict=True)):
+        count = sum(p.numel() for p in group["params"])
+        lines += [f"group {i}: {len(group['params'])} tensors, {count:,} parameters"]
+        lines += [f"    {key}: {value}" for key, value in group.items() if key not in {"params", "param_names", "roles"}]
+        lines += [f"    {line}" for line in str(rule).splitlines()]
+    return "\n".join([*lines, ")"])

@@ -27,7 +27,7 @@ _OPTIMIZERS = """
 ## {count} optimizers
 
 *Bytes* of state are per float32 parameter of a large matrix, with the default arguments. *Needs* is what `step` wants beside
-gradients. A rule of *scope* element runs as one compiled kernel, or eagerly; the others run eagerly. **Unverified** stands
+gradients. *Scope* is how far a law looks, and so [which kernel it takes](optimizers.md#how-it-runs). **Unverified** stands
 before the reason why a law could not be checked against an independent source.
 """
 

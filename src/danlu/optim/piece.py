@@ -14,14 +14,15 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
+import torch
 from torch import Tensor
 
-from danlu.optim.values import Kept, Need, Reading, Reduction, Scalars, Scope, Signal, Start, Tick, gradient
+from danlu.optim.values import Kept, Need, Reading, Reduction, Scalars, Scope, Sight, Signal, Start, Tick, gradient
 from danlu.ranges import Interval, Structural, check, hints
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "Measured",
     "Modify",
     "Moment",
+    "OfGradient",
     "Piece",
     "Rate",
     "Stateful",
@@ -57,6 +59,15 @@ class Piece(ABC):
     def __post_init__(self) -> None:
         owner = f"{self.axis}.{type(self).__name__}"
         check(owner, _hints(type(self)), {f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+
+    @property
+    def sees(self) -> Sight:
+        """What a law of tensor scope sees of a tensor's shape, and so how it may be flattened for a kernel.
+
+        "elements" sees nothing of it; "rows" sees a weight (O, …) as (O, n) and knows vectors; "axes" sees every side, but asks
+        only which there are; "shape", which is always safe, asks for more, such as divisors.
+        """
+        return "shape"
 
     @property
     def parts(self) -> Mapping[str, Piece]:
@@ -134,6 +145,18 @@ class Measured(Piece):
     @abstractmethod
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Kept]:
         """Return the numbers that the law needs (all of `settles`), and new values of `shared`, from the reduced total."""
+
+
+class OfGradient(Measured):
+    """One whose measure is a function of the gradient alone, which may be taken of many tensors at once."""
+
+    def measure(self, c: Context, h: Scalars) -> Tensor:
+        """Return this tensor's share."""
+        return self.joined([c.g], c.g.dtype)
+
+    @abstractmethod
+    def joined(self, gs: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+        """Return the shares of tensors on one device, computed in `dtype` and joined, as a small float64 tensor."""
 
 
 class GradPiece(Stateful):

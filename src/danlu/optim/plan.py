@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from danlu.optim.rule import Rule
-from danlu.optim.run.lane import Runner
+from danlu.optim.run.course import Lanes
+from danlu.optim.run.runner import Runner
 
 __all__ = ["Builder", "Fixed", "Plan"]
 
@@ -44,9 +47,15 @@ class Fixed:
 
 
 class Plan:
-    """The rule of one group for the option values it was built from, and how it runs."""
+    """The rule of one group for the option values it was built from, how it runs, and what is known to be in order.
+
+    Attributes:
+        lanes: how its tensors step; a plan for other numbers of the same computation takes them over.
+        lr: the last learning rate that was in its range.
+    """
 
     def __init__(self, rule: Rule, values: tuple[Any, ...], runner: Runner) -> None:
         self.rule = rule
         self.values = values
-        self.runner = runner
+        self.lanes = Lanes(runner)
+        self.lr: float | Tensor | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import torch
 from torch import Tensor
@@ -29,8 +29,9 @@ from danlu.optim.piece import (
     Write,
     snake,
 )
+from danlu.optim.refusals import refuse_misfits
 from danlu.optim.store.dense import Dense
-from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Signal, Start, Tick
+from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Sight, Start, Tick
 from danlu.registry import did_you_mean
 
 __all__ = ["Rule"]
@@ -99,33 +100,7 @@ class Rule:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, Piece) else tuple(value))
         object.__setattr__(self, "moments", dict(self.moments))
-        wanting = next((piece for piece in self._all if piece.wants_scale), None)
-        if wanting is not None and all(m.signal is Signal.GRADIENT for m in self.moments.values()):
-            raise ValueError(
-                f"{wanting.axis}.{type(wanting).__name__} needs a moment of g² or |g|; this rule has "
-                f"{', '.join(self.moments) or 'no moments'}: add moments={{'exp_avg_sq': moment.Ema(0.999, of=square)}}"
-            )
-        slots = self.slots  # raises when two pieces claim one key
-        _refuse_twice([key for piece in self.pieces.values() for key in (*piece.memory(), *piece.shared())])
-        for i, late in enumerate(self.after_lr):
-            if late.scales_lr:
-                raise ValueError(f"after_lr.{i}: {type(late).__name__} scales lr, which has acted by then; put it in modify")
-        for path, piece in self._walk():
-            for name in piece.reads if isinstance(piece, Stateful) else ():
-                if name not in self._magnitudes:
-                    hint = did_you_mean(name, self._magnitudes)
-                    raise ValueError(
-                        f"{path}: {type(piece).__name__} reads a magnitude {name!r}, which the rule does not keep{hint}"
-                    )
-        if isinstance(self.store, Mapping):
-            for name, codec in self.store.items():
-                if name not in slots:
-                    raise ValueError(f"store: no slot {name!r}{did_you_mean(name, slots)}")
-                if not codec.signed and name not in self._magnitudes:
-                    raise ValueError(
-                        f"store: store.{type(codec).__name__} keeps no signs, and {name!r} has them; give it to a moment of g² "
-                        "or |g|, and keep this one dense"
-                    )
+        refuse_misfits(self)
 
     def but(self, **slots: Any) -> Self:
         """Return a copy with some slots replaced, e.g. ``rule.but(direction=direction.Sign())``.
@@ -205,16 +180,17 @@ class Rule:
         else:
             full = [slot for slot, start in self.slots.items() if not callable(start)]
             signed = {slot: self.store for slot in full if self.store.signed}
-            chosen = {**signed, **{slot: self.store.for_magnitudes() for slot in full if slot in self._magnitudes}}
+            chosen = {**signed, **{slot: self.store.for_magnitudes() for slot in full if slot in self.magnitudes}}
         return {slot: chosen.get(slot, Dense()) for slot in self.slots}
 
     @property
-    def _magnitudes(self) -> frozenset[str]:
+    def magnitudes(self) -> frozenset[str]:
+        """The slots that never hold a negative value."""
         of_moments = (moment.magnitudes(name) for name, moment in self.moments.items())
         return frozenset().union(*of_moments, *(piece.magnitudes() for _, piece in self._walk() if isinstance(piece, Stateful)))
 
     @cached_property
-    def _all(self) -> tuple[Piece, ...]:
+    def nested(self) -> tuple[Piece, ...]:
         """Every piece, those inside others included."""
         found = list(self.pieces.values())
         for piece in found:
@@ -234,7 +210,7 @@ class Rule:
     @cached_property
     def needs(self) -> frozenset[Need]:
         """What a step needs beside the gradient."""
-        return frozenset[Need]({"grad"}).union(*(piece.needs for piece in (*self._all, *_listed(self.around))))
+        return frozenset[Need]({"grad"}).union(*(piece.needs for piece in (*self.nested, *_listed(self.around))))
 
     @cached_property
     def beside(self) -> Rule | None:
@@ -244,8 +220,12 @@ class Rule:
     @cached_property
     def scope(self) -> Scope:
         """The widest scope of the pieces' laws (a measure that is one number for all tensors leaves a law element-wise)."""
-        order: Sequence[Scope] = ("element", "tensor", "matrix", "model")
-        return max((piece.scope for piece in self._all), key=order.index)
+        return max((piece.scope for piece in self.nested), key=get_args(Scope).index)
+
+    @cached_property
+    def sees(self) -> Sight:
+        """The most that one of the pieces' laws sees of a tensor's shape; those of element scope see nothing of it."""
+        return max((x.sees for x in self.nested if x.scope != "element"), key=get_args(Sight).index, default="elements")
 
     @cached_property
     def measures(self) -> Mapping[str, Measured]:
@@ -273,9 +253,13 @@ class Rule:
     def scalars(self, tick: Tick) -> list[float]:
         """Return every number that the laws read, in the order of `layout`."""
         numbers = [tick.lr]
-        for piece in self.pieces.values():
+        for piece in self._counting:
             numbers += piece.scalars(tick).values()
         return numbers
+
+    @cached_property
+    def _counting(self) -> tuple[Piece, ...]:
+        return tuple(piece for path, piece in self.pieces.items() if path in dict(self.layout))
 
     @cached_property
     def layout(self) -> Layout:
@@ -383,13 +367,6 @@ class Rule:
         rows = [(path, piece.brief(), first_line(type(piece))) for path, piece in shown.items() if piece != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
-
-
-def _refuse_twice(keys: Sequence[str]) -> None:
-    """Refuse one name for two host numbers: the pieces would overwrite each other's."""
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ValueError(f"two pieces of one rule keep a host number under {key!r}: leave one of them out")
 
 
 def _listed(value: Piece | tuple[Piece, ...] | None) -> tuple[Piece, ...]:

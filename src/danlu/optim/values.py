@@ -18,6 +18,7 @@ __all__ = [
     "Scalar",
     "Scalars",
     "Scope",
+    "Sight",
     "Signal",
     "Start",
     "Tick",
@@ -32,7 +33,8 @@ __all__ = [
 
 Scalar: TypeAlias = float | Tensor  # a host number when eager, an element of the packed vector h in a kernel
 Scalars: TypeAlias = Mapping[str, Scalar]
-Scope: TypeAlias = Literal["element", "tensor", "matrix", "model"]
+Scope: TypeAlias = Literal["element", "tensor", "matrix", "model"]  # from narrow to wide
+Sight: TypeAlias = Literal["elements", "rows", "axes", "shape"]  # from little to much
 Reduction: TypeAlias = Literal["sum", "max"]
 Kept: TypeAlias = Any  # float | Tensor, or a tuple of floats such as a history; Any, so that arithmetic needs no cast
 Need: TypeAlias = Literal["grad", "loss", "closure"]

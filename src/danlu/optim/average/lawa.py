@@ -14,7 +14,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.piece import Average
-from danlu.optim.values import Scalars, Scope, Start, Tick, single_zero
+from danlu.optim.values import Scalars, Scope, Sight, Start, Tick, single_zero
 from danlu.ranges import Count, Interval, Structural
 
 __all__ = ["Lawa", "Window"]
@@ -38,6 +38,11 @@ class Lawa(Average):
     every: Count = 1
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def slots(self) -> Mapping[str, Start]:
         """A ring of k snapshots, shaped (k, …), and how many it holds."""

@@ -14,7 +14,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.decay.regularizer import Regularizer, pull, size
 from danlu.optim.piece import Decay
-from danlu.optim.values import Scalars, Scope, Start, Tick, single_zero
+from danlu.optim.values import Scalars, Scope, Sight, Start, Tick, single_zero
 from danlu.ranges import Interval, NonNegative
 
 __all__ = ["BoundStart", "Constrained", "Steps"]
@@ -56,6 +56,11 @@ class Constrained(Decay):
     overshoot: bool = False
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def slots(self) -> Mapping[str, Start]:
         """λ, R₀ (inf while unknown), and what the inflection is seen by: R at the last look, and its growth up to it."""

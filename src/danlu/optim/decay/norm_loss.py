@@ -12,7 +12,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.decay.rated import AbstractRated
 from danlu.optim.formulas.units import is_vector, unit_norm
-from danlu.optim.values import Scalars, Scope
+from danlu.optim.values import Scalars, Scope, Sight
 
 __all__ = ["NormLoss"]
 
@@ -33,6 +33,11 @@ class NormLoss(AbstractRated):
     vectors: bool = False
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest."""
+        return "rows"
 
     def shrink(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the old parameter with every row nearer to length 1."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.piece import Direction, Measured
-from danlu.optim.values import Kept, Scalars, Scope, Start, Tick
+from danlu.optim.values import Kept, Scalars, Scope, Sight, Start, Tick
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["AdaptiveMemory", "ScaledMemory"]
@@ -103,6 +103,11 @@ class ScaledMemory(Direction):
 
     scope: ClassVar[Scope] = "tensor"
     wants_scale: ClassVar[bool] = True
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def slots(self) -> Mapping[str, Start]:
         """d, and the product of the tensor's β so far."""

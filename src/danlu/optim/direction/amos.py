@@ -14,7 +14,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.blocks import Blocks, block_mean, block_zeros
 from danlu.optim.piece import Direction
-from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick
+from danlu.optim.values import Scalar, Scalars, Scope, Sight, Start, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["Amos"]
@@ -45,6 +45,11 @@ class Amos(Direction):
 
     scope: ClassVar[Scope] = "tensor"
     wants_scale: ClassVar[bool] = True
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest."""
+        return "rows"
 
     def slots(self) -> Mapping[str, Start]:
         """B, a number per block, from 0."""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from danlu.optim.values import Scalar
 
-__all__ = ["excess", "norm_squared", "normalized", "rms", "shrinkage"]
+__all__ = ["excess", "norm_squared", "normalized", "power_sum", "rms", "shrinkage"]
 
 
 def norm_squared(x: Tensor) -> Tensor:
     """Return ‖x‖² in float64, 0-d: one tensor's share of the squared norm of all."""
-    return torch.linalg.vector_norm(x).double() ** 2
+    return power_sum([x], 2.0, x.dtype)
+
+
+def power_sum(xs: Sequence[Tensor], order: float, dtype: torch.dtype) -> Tensor:
+    """Return Σ|x|ᵖ over all elements of tensors on one device (or max|x| for p = ∞) in float64, 0-d.
+
+    Args:
+        xs: the tensors; for p = ∞ none is empty.
+        order: p.
+        dtype: what the norm of each is computed in.
+    """
+    norms = torch.stack(torch._foreach_norm([*xs], order, dtype)).double()
+    return norms.amax() if math.isinf(order) else (norms**order).sum()
 
 
 def normalized(x: Tensor, eps: Scalar, dim: int | None = None) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from danlu.optim.context import Context
 from danlu.optim.formulas.norms import shrinkage
 from danlu.optim.formulas.units import is_vector, unit_norm, unit_numel
 from danlu.optim.piece import GradPiece
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import Positive
 
 __all__ = ["AdaptiveClip", "SoftClip"]
@@ -37,6 +36,11 @@ class AbstractUnitClip(GradPiece):
     vectors: bool = True
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest."""
+        return "rows"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """λ and the floor."""
@@ -88,4 +92,4 @@ class SoftClip(AbstractUnitClip):
 
     def size(self, x: Tensor) -> Tensor:
         """Return rms(xₒ)."""
-        return unit_norm(x) / math.sqrt(unit_numel(x))
+        return unit_norm(x) * unit_numel(x) ** -0.5

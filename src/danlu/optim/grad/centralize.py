@@ -10,7 +10,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.piece import GradPiece
-from danlu.optim.values import Scalars, Scope
+from danlu.optim.values import Scalars, Scope, Sight
 
 __all__ = ["Centralize"]
 
@@ -30,6 +30,11 @@ class Centralize(GradPiece):
     conv_only: bool = False
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest; GCC also how many sides there are."""
+        return "axes" if self.conv_only else "rows"
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the gradient with rows of mean 0."""

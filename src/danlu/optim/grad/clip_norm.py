@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.formulas.norms import shrinkage
-from danlu.optim.piece import GradPiece, Measured
+from danlu.optim.formulas.norms import power_sum, shrinkage
+from danlu.optim.piece import GradPiece, OfGradient
 from danlu.optim.values import Reduction, Scalars, Tick
 from danlu.ranges import Interval, NonNegative, Positive, Structural
 
@@ -24,7 +24,7 @@ NormOrder = Annotated[float, Interval(1.0, math.inf), Structural()]
 
 @piece(source="Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063; the formula of source 000")
 @dataclass(frozen=True)
-class ClipNorm(GradPiece, Measured):
+class ClipNorm(GradPiece, OfGradient):
     """g ← g·n/max(‖g‖ₚ, n), with the norm over all tensors of the optimizer: ‖g‖ₚ = (Σ|gᵢ|ᵖ)^(1/p).
 
     The direction is kept; the norm after it is at most n. Parameters without a gradient are left out. No state.
@@ -45,10 +45,9 @@ class ClipNorm(GradPiece, Measured):
         """How the shares of the tensors are joined."""
         return "max" if math.isinf(self.order) else "sum"
 
-    def measure(self, c: Context, h: Scalars) -> Tensor:
-        """Return Σ|g|ᵖ of one tensor, or max|g|."""
-        norm = torch.linalg.vector_norm(c.g, self.order).double()
-        return norm if math.isinf(self.order) else norm**self.order
+    def joined(self, gs: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+        """Return Σ|g|ᵖ, or max|g|."""
+        return power_sum(gs, self.order, dtype)
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Tensor]:
         """Return the coefficient min(1, n/(‖g‖ₚ + eps))."""

@@ -14,7 +14,7 @@ from danlu.optim.context import Context
 from danlu.optim.formulas.norms import excess, shrinkage
 from danlu.optim.grad.clip_norm import NormOrder
 from danlu.optim.piece import GradPiece
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["ClipBlockRms", "ClipTensorNorm"]
@@ -38,6 +38,11 @@ class ClipTensorNorm(GradPiece):
     eps: NonNegative = 0.0
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """n and ε."""
@@ -65,6 +70,11 @@ class ClipBlockRms(GradPiece):
     max_rms: Positive
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """d."""

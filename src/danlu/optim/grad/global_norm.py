@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from danlu.optim.context import Context
-from danlu.optim.formulas.norms import norm_squared
-from danlu.optim.piece import GradPiece, Measured
+from danlu.optim.formulas.norms import power_sum
+from danlu.optim.piece import GradPiece, OfGradient
 from danlu.optim.values import Kept, Scalars, Tick
 
 __all__ = ["AbstractGlobalNorm", "shrink_to"]
 
 
 @dataclass(frozen=True)
-class AbstractGlobalNorm(GradPiece, Measured):
+class AbstractGlobalNorm(GradPiece, OfGradient):
     """g ← k·g, with k a function of ‖g‖₂ over all tensors of the optimizer."""
 
-    def measure(self, c: Context, h: Scalars) -> Tensor:
-        """Return Σg² of one tensor."""
-        return norm_squared(c.g)
+    def joined(self, gs: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+        """Return Σg²."""
+        return power_sum(gs, 2.0, dtype)
 
     def settle(self, total: Tensor, tick: Tick) -> Mapping[str, Kept]:
         """Return k as ``total``, and the numbers to keep."""

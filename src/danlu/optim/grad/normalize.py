@@ -14,7 +14,7 @@ from danlu.optim.formulas.norms import normalized
 from danlu.optim.formulas.units import units_of
 from danlu.optim.grad.global_norm import AbstractGlobalNorm
 from danlu.optim.piece import GradPiece
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import Positive
 
 __all__ = ["Normalize", "NormalizeAll", "Part", "Size"]
@@ -42,6 +42,11 @@ class Normalize(GradPiece):
     eps: Positive = 1e-8
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest."""
+        return "rows"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """ε."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.piece import Modify
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import Positive
 
 __all__ = ["Cautious", "MaskScale"]
@@ -38,6 +38,11 @@ class Cautious(Modify):
     floor: Positive = 1e-3
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The floor."""

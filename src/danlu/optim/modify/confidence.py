@@ -11,7 +11,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.piece import Modify, Moment
-from danlu.optim.values import Scalars, Scope, Start, Tick, found_under, under
+from danlu.optim.values import Scalars, Scope, Sight, Start, Tick, found_under, under
 from danlu.ranges import Positive
 
 __all__ = ["Confidence"]
@@ -44,6 +44,11 @@ class Confidence(Modify):
     eps: Positive = 1e-19
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest."""
+        return "rows"
 
     def __post_init__(self) -> None:
         super().__post_init__()

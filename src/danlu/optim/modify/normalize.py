@@ -12,7 +12,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.norms import norm_squared, normalized
 from danlu.optim.piece import Measured, Modify
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import Positive
 
 __all__ = ["Normalize", "NormalizeAll"]
@@ -32,6 +32,11 @@ class Normalize(Modify):
     eps: Positive = 1e-8
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """ε."""

@@ -12,7 +12,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.norms import rms
 from danlu.optim.piece import Modify
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import Positive
 
 __all__ = ["ParameterScale"]
@@ -34,6 +34,11 @@ class ParameterScale(Modify):
     decay: bool = False
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     @property
     def scales_lr(self) -> bool:

@@ -12,7 +12,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.norms import excess
 from danlu.optim.piece import Modify
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import NonNegative, Positive
 
 __all__ = ["RmsClip", "StableClip"]
@@ -30,6 +30,11 @@ class RmsClip(Modify):
     threshold: Positive = 1.0
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The threshold."""
@@ -62,6 +67,11 @@ class StableClip(Modify):
 
     scope: ClassVar[Scope] = "tensor"
     wants_scale: ClassVar[bool] = True
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     @property
     def scales_lr(self) -> bool:

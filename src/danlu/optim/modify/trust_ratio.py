@@ -14,7 +14,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.units import is_vector
 from danlu.optim.piece import Modify
-from danlu.optim.values import Scalars, Scope, Tick
+from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import Interval, NonNegative, Positive
 
 __all__ = ["Bound", "TrustRatio"]
@@ -52,6 +52,11 @@ class TrustRatio(Modify):
     adapt_vectors: bool = False
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest."""
+        return "rows"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.moment.over import AbstractOver
-from danlu.optim.values import Reading, Scalars, Scope, Start, Tick, single_zero
+from danlu.optim.values import Reading, Scalars, Scope, Sight, Start, Tick, single_zero
 from danlu.ranges import Beta
 
 __all__ = ["AdaNorm"]
@@ -35,6 +35,11 @@ class AdaNorm(AbstractOver):
     r: Beta = 0.95
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def slots(self, name: str) -> Mapping[str, Start]:
         """The moment's slots and e."""

@@ -13,7 +13,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.covers import least, maxima
 from danlu.optim.piece import Moment
-from danlu.optim.values import Reading, Scalars, Scope, Signal, Start, square
+from danlu.optim.values import Reading, Scalars, Scope, Sight, Signal, Start, square
 
 __all__ = ["CoverSum"]
 
@@ -29,6 +29,11 @@ class CoverSum(Moment):
     """
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Every axis."""
+        return "axes"
 
     @property
     def signal(self) -> Signal:

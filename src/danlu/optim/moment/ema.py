@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from danlu.optim.context import Context
 from danlu.optim.formulas.bias import corrections
 from danlu.optim.moment.memory import AbstractMemory
 from danlu.optim.piece import Moment
-from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, gradient
+from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, gradient, square
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["FLUSH", "Ema"]
@@ -84,6 +85,8 @@ class Ema(Moment):
         return Reading(m, self.of, h["debias"], h["root_debias"])
 
     def _x(self, g: Tensor, h: Scalars) -> Tensor:
+        if self.of is square:  # a square that would be flushed must not be denormal on its way there
+            g = torch.where(g.abs() < math.sqrt(FLUSH), 0.0, g)
         return self.of(g) if self.eps is None else self.of(g) + h["eps"]
 
 

@@ -14,7 +14,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.norms import norm_squared
 from danlu.optim.piece import Measured, Rate
-from danlu.optim.values import Scalars, Scope, Start, Tick, itself, single_zero
+from danlu.optim.values import Scalars, Scope, Sight, Start, Tick, itself, single_zero
 from danlu.ranges import Positive
 
 __all__ = ["Dog", "LDog"]
@@ -82,6 +82,11 @@ class LDog(Rate):
     eps: Positive = 1e-8
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Nothing: only its elements."""
+        return "elements"
 
     def slots(self) -> Mapping[str, Start]:
         """The parameter before its first step, r, and Σ‖g‖²."""

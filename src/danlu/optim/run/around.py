@@ -22,7 +22,7 @@ def displaced(jobs: Sequence[Job]) -> Iterator[bool]:
     Sums over all tensors are taken before anything moves.
 
     Args:
-        jobs: a job per parameter.
+        jobs: a job per group.
 
     Yields:
         Whether the sums are finite; if not, nothing was moved.
@@ -32,11 +32,12 @@ def displaced(jobs: Sequence[Job]) -> Iterator[bool]:
     kept: list[tuple[Tensor, Tensor]] = []
     try:
         with torch.no_grad():
-            for job, numbers in work.numbered() if finite else ():
-                kept.append((job.p, job.p.detach().clone()))
-                p, dtype = real(job.p), compute_dtype(job.p)
-                there, _ = job.rule.structure.step(p.to(dtype), real(job.g).to(dtype), {}, numbers.bound(dtype), p.dtype)
-                p.copy_(there)
+            for job in jobs if finite else ():
+                for here, g, numbers in zip(job.params, job.grads, work.numbers(job), strict=True):
+                    kept.append((here, here.detach().clone()))
+                    p, dtype = real(here), compute_dtype(here)
+                    there, _ = job.rule.structure.step(p.to(dtype), real(g).to(dtype), {}, numbers.bound(dtype), p.dtype)
+                    p.copy_(there)
         yield finite
     finally:
         with torch.no_grad():

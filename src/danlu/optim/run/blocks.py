@@ -8,7 +8,7 @@ from torch import Tensor
 
 from danlu.optim.rule import Rule
 from danlu.optim.run.eager import step_eagerly
-from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, kernel
+from danlu.optim.run.kernel import Kernel, kernel
 
 __all__ = ["at_size", "in_blocks", "row_of"]
 
@@ -27,13 +27,14 @@ def row_of(rule: Rule) -> int:
     return rows.pop() if len(rows) == 1 else 0
 
 
-def in_blocks(rule: Rule, p: Tensor, state: Mapping[str, Tensor]) -> Kernel:
+def in_blocks(rule: Rule, p: Tensor, state: Mapping[str, Tensor], parallel: bool) -> Kernel:
     """Return the kernel of a rule whose codecs have rows; elements behind the last full row take the eager law.
 
     Args:
         rule: the rule with the codecs of this tensor, all its rows of one length.
         p: the parameter, contiguous and 1-D.
         state: the state by key, contiguous and 1-D: one number per element, or per row.
+        parallel: with threads (cpu only).
     """
     row = row_of(rule)
     count = p.numel() // row
@@ -43,7 +44,7 @@ def in_blocks(rule: Rule, p: Tensor, state: Mapping[str, Tensor]) -> Kernel:
         rows = slice(first, min(first + _ROWS, count))
         spans.append(slice(rows.start * row, rows.stop * row))
         parts = [x[spans[-1]].view(-1, row) if x.numel() == p.numel() else x[rows] for x in (p, *state.values())]
-        kernels.append(kernel(rule, parts[0], parts[1:], p.numel() >= PARALLEL_FROM, places))
+        kernels.append(kernel(rule, parts[0], parts[1:], parallel, places))
     end = count * row
     rest = {key: x[end if x.numel() == p.numel() else count :] for key, x in state.items()}
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from danlu.optim.piece import Measured, OfGradient
 from danlu.optim.rule import Rule
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.views import compute_dtype, real
@@ -17,30 +18,43 @@ __all__ = ["Job", "Round"]
 
 
 class Job:
-    """One tensor that steps now.
+    """The tensors of one group that step now, at least one.
 
     Args:
-        p: the parameter.
-        g: its gradient.
-        state: its state.
-        rule: the rule of its group.
-        group: index of its group.
+        params: the parameters.
+        grads: their gradients.
+        states: their states.
+        rule: the rule of the group.
+        group: index of the group.
         lr: the group's learning rate.
         peak_lr: the group's reference learning rate.
+
+    Attributes:
+        known: whether these are the tensors of the last step, with states that are complete.
     """
 
-    __slots__ = ("g", "group", "lr", "p", "peak_lr", "rule", "state")
+    __slots__ = ("grads", "group", "known", "lr", "params", "peak_lr", "rule", "states")
 
-    def __init__(self, p: Tensor, g: Tensor, state: dict[str, Any], rule: Rule, group: int, lr: float, peak_lr: float) -> None:
-        self.p, self.g, self.state, self.rule = p, g, state, rule
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        grads: Sequence[Tensor],
+        states: Sequence[dict[str, Any]],
+        rule: Rule,
+        group: int,
+        lr: float,
+        peak_lr: float,
+    ) -> None:
+        self.params, self.grads, self.states, self.rule = params, grads, states, rule
         self.group, self.lr, self.peak_lr = group, lr, peak_lr
+        self.known = False
 
 
 class Round:
     """The numbers of one step over many tensors.
 
     Args:
-        jobs: the tensors that step.
+        jobs: the tensors that step, a job per group.
         kept: group index -> the host numbers that its pieces share, as the last step left them.
         loss: the loss that the step was given, or nan.
 
@@ -52,11 +66,11 @@ class Round:
         self._jobs = jobs
         self._loss = loss
         self._settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {job.group: {} for job in jobs}
-        self._first = {job.group: job for job in reversed(jobs)}
         self.shared: dict[int, dict[str, Kept]] = {}
-        for group, job in self._first.items():
-            self.shared[group] = {**job.rule.shared, **kept.get(group, {})}
-            self.shared[group] = job.rule.share(self._tick(group))
+        for job in jobs:
+            self.shared[job.group] = {**job.rule.shared, **kept.get(job.group, {})}
+            if job.rule.shared:
+                self.shared[job.group] = job.rule.share(self._tick(job))
 
     def settle(self) -> bool:
         """Measure, reduce over all tensors, and settle, one measure after the other.
@@ -67,59 +81,83 @@ class Round:
         Returns:
             Whether every sum is finite; if not, the step must not be taken.
         """
-        left = {group: list(job.rule.measures) for group, job in self._first.items() if job.rule.measures}
+        of = {job.group: job for job in self._jobs}
+        left = {job.group: list(job.rule.measures) for job in self._jobs if job.rule.measures}
         while left:
-            turn = self._turn(left)
+            turn = self._turn(left, of)
             sums = self._reduced(turn)
             if not all(bool(torch.isfinite(total).all()) for total in sums.values()):
                 return False
             for group, path in turn.items():
-                rule = self._first[group].rule
+                rule = of[group].rule
                 piece, total = rule.measures[path], sums.get(_kind(rule, path))
                 if total is not None:  # the group has empty tensors only
-                    found = piece.settle(total, self._tick(group))
+                    found = piece.settle(total, self._tick(of[group]))
                     self._settled[group][path] = {name: found[name] for name in piece.settles}
                     self.shared[group] |= {key: _host(x) for key, x in found.items() if key in rule.shared}
             left = {group: rest for group, paths in left.items() if (rest := paths[1:] if group in turn else paths)}
         return True
 
-    def _turn(self, left: Mapping[int, Sequence[str]]) -> dict[int, str]:
+    def _turn(self, left: Mapping[int, Sequence[str]], of: Mapping[int, Job]) -> dict[int, str]:
         """The groups whose next measure no other group comes to later, and its path; all groups when each waits for another."""
-        kinds = {group: [_kind(self._first[group].rule, path) for path in paths] for group, paths in left.items()}
+        kinds = {group: [_kind(of[group].rule, path) for path in paths] for group, paths in left.items()}
         awaited = {kind for own in kinds.values() for kind in own[1:] if kind != own[0]}
         ready = [group for group, own in kinds.items() if own[0] not in awaited] or list(left)
         return {group: left[group][0] for group in ready}
 
-    def numbered(self, jobs: Sequence[Job] | None = None) -> Iterator[tuple[Job, Numbers]]:
-        """Yield each job with the numbers of its tick; tensors of one group at one step share them."""
-        made: dict[tuple[Any, ...], Numbers] = {}
-        for job in self._jobs if jobs is None else jobs:
-            memory = {key: job.state[key] for key in job.rule.memory}
-            key = (job.group, job.state["step"], *memory.values())
-            if key not in made:
-                tick = Tick(job.state["step"] + 1, job.lr, job.peak_lr, memory, self.shared[job.group], self._loss)
-                made[key] = Numbers(job.rule, job.rule.ticked(tick), self._settled[job.group])
-            yield job, made[key]
+    def numbers(self, job: Job) -> list[Numbers]:
+        """Return the numbers of each tensor's tick; tensors at one step share them."""
+        keys = ("step", *job.rule.memory)
+        columns = [[state[key] for state in job.states] for key in keys]
+        if all(column.count(column[0]) == len(column) for column in columns):  # nearly always
+            return [self._made(job, [column[0] for column in columns])] * len(job.states)
+        rows = [*zip(*columns, strict=True)]
+        made = {row: self._made(job, row) for row in set(rows)}
+        return [made[row] for row in rows]
 
-    def _tick(self, group: int) -> Tick:
+    def _made(self, job: Job, row: Sequence[Any]) -> Numbers:
+        step, *values = row
+        memory = dict(zip(job.rule.memory, values, strict=True))
+        tick = Tick(step + 1, job.lr, job.peak_lr, memory, self.shared[job.group], self._loss)
+        return Numbers(job.rule, job.rule.ticked(tick), self._settled[job.group])
+
+    def _tick(self, job: Job) -> Tick:
         """The group's own tick: of its tensor that is furthest on."""
-        job = self._first[group]
-        t = 1 + max(x.state["step"] for x in self._jobs if x.group == group)
-        return job.rule.ticked(Tick(t, job.lr, job.peak_lr, job.rule.memory, self.shared[group], self._loss))
+        t = 1 + max(state["step"] for state in job.states)
+        return job.rule.ticked(Tick(t, job.lr, job.peak_lr, job.rule.memory, self.shared[job.group], self._loss))
 
     def _reduced(self, turn: Mapping[int, str]) -> dict[str, Tensor]:
         """The sum (or maximum) of each different measure of a turn, over all tensors but empty ones: no maximum there."""
         sums: dict[str, Tensor] = {}
-        for job, numbers in self.numbered([job for job in self._jobs if job.group in turn and job.p.numel()]):
-            path = turn[job.group]
-            dtype = compute_dtype(job.p)
-            p, g = real(job.p.detach()).to(dtype), real(job.g).to(dtype)
-            planes = {key: real(x) for key, x in job.state.items() if isinstance(x, Tensor)}
-            part = job.rule.structure.measure(path, p, g, planes, numbers.bound(dtype))
-            key = _kind(job.rule, path)
-            join = torch.maximum if job.rule.measures[path].reduction == "max" else torch.add
-            sums[key] = join(sums[key], part.to(sums[key].device)) if key in sums else part
+        together: dict[tuple[str, torch.device, torch.dtype], tuple[OfGradient, list[Tensor]]] = {}
+
+        def join(key: str, piece: Measured, part: Tensor) -> None:
+            joined = torch.maximum if piece.reduction == "max" else torch.add
+            sums[key] = joined(sums[key], part.to(sums[key].device)) if key in sums else part
+
+        for job in self._jobs:
+            if (path := turn.get(job.group)) is None:
+                continue
+            key, piece = _kind(job.rule, path), job.rule.measures[path]
+            if path == "grad.0" and isinstance(piece, OfGradient):  # sees gradients as they came: all of them at once
+                for p, g in zip(job.params, job.grads, strict=True):
+                    if p.numel():
+                        together.setdefault((key, g.device, compute_dtype(p)), (piece, []))[1].append(real(g))
+            else:
+                for part in self._parts(job, path):
+                    join(key, piece, part)
+        for (key, _, dtype), (piece, grads) in together.items():
+            join(key, piece, piece.joined(grads, dtype))
         return sums
+
+    def _parts(self, job: Job, path: str) -> Iterator[Tensor]:
+        """The share of each tensor of a job in the measure at `path`."""
+        for p, g, state, numbers in zip(job.params, job.grads, job.states, self.numbers(job), strict=True):
+            if p.numel():
+                dtype = compute_dtype(p)
+                planes = {key: real(x) for key, x in state.items() if isinstance(x, Tensor)}
+                whole, slope = real(p.detach()).to(dtype), real(g).to(dtype)
+                yield job.rule.structure.measure(path, whole, slope, planes, numbers.bound(dtype))
 
 
 def _kind(rule: Rule, path: str) -> str:

@@ -11,22 +11,59 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
+from danlu.optim.run.law import keep_moved_values, law_of
+from danlu.optim.run.raw import Entry, entry_of
+from danlu.optim.run.tier import allows
 from danlu.optim.run.views import compute_dtype
-from danlu.optim.run.words import Place, closed, opened
+from danlu.optim.run.words import Place
 
-__all__ = ["PARALLEL_FROM", "Kernel", "compiler_for", "kernel"]
+__all__ = ["CHUNK", "PARALLEL_FROM", "Built", "Kernel", "Raw", "built", "compiler_for", "kernel"]
 
 PARALLEL_FROM = 32_768  # elements; below, waking the second thread costs more than it saves
 _EXAMPLE = 1 << 18  # never 0 or 1: those sizes specialise
+CHUNK = 1 << 30  # elements of one call: generated code may count in 32 bits
 
 Kernel = Callable[[Tensor, Tensor], None]
-_BUILT: dict[tuple[Any, ...], tuple[list[int | None], Callable[..., Any]]] = {}
+Raw = tuple[Callable[..., None], list[int | None]]  # an entry, and the argument of the law behind each of its own
+
+
+class Built(NamedTuple):
+    """A compiled law, for tensors of any length.
+
+    Args:
+        inputs: for each input of `compiled` the argument of the law (p, g, the planes, h) that it is; None: their length.
+        compiled: the captured callable; it empties the list of inputs that it gets.
+        entry: the C++ entry behind it, or None; its origins count the inputs.
+    """
+
+    inputs: list[int | None]
+    compiled: Callable[[list[Any]], Any]
+    entry: Entry | None
+
+    def raw(self) -> Raw | None:
+        """Return the entry as it takes the law's arguments, or None where there is none to be used."""
+        if self.entry is None or not allows("raw"):
+            return None
+        return self.entry.call, [self.inputs[i] for i in self.entry.origins]
+
+    def bind(self, p: Tensor, planes: Sequence[Tensor]) -> Kernel:
+        """Return the kernel of one parameter, as `kernel` describes it."""
+        if len(p) > CHUNK:
+            chunks = zip(*(t.split(CHUNK) for t in (p, *planes)), strict=True)
+            return _in_turn([self.bind(part, rest) for part, *rest in chunks])
+        if (raw := self.raw()) is None:
+            return _bound(self.compiled, self.inputs, p, planes)
+        entry, origins = raw
+        return _bound(lambda args: entry(*args), origins, p, planes)
+
+
+_BUILT: dict[tuple[Any, ...], Built] = {}
 
 
 @cache
@@ -55,47 +92,66 @@ def kernel(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool, plac
     Returns:
         A callable ``run(g, h)`` that writes p and the planes; g has the dtype and shape of p.
     """
+    return built(rule, p, planes, parallel, places).bind(p, planes)
+
+
+def built(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool, places: Sequence[Place] | None = None) -> Built:
+    """Return the compiled law behind `kernel`; the arguments are the same, and only their dtypes, rows and device matter."""
     if places is None:
         places = [(key,) for key in rule.init(torch.empty(1, device="meta"), torch.float32)]
-    given = [p, p, *planes, None]  # the law's arguments (p, g, *planes, h); g and h come with each call
     dtypes = tuple(t.dtype for t in (p, p, *planes))
     key = (repr(rule.structure), *places, dtypes, p.shape[1:], p.device.type, parallel)
     if key not in _BUILT:
-        _BUILT[key] = _build(rule.structure, rule, places, [p, p, *planes], parallel)
-    inputs, compiled = _BUILT[key]
-    order = [len(p) if i is None else given[i] for i in inputs]
-    at_g, at_h = inputs.index(1), inputs.index(len(given) - 1)
+        _BUILT[key] = _build(rule, places, [p, p, *planes], parallel)
+    return _BUILT[key]
+
+
+def _build(rule: Rule, places: Sequence[Place], tensors: Sequence[Tensor], parallel: bool) -> Built:
+    p, compute = tensors[0], compute_dtype(tensors[0])
+    length = _EXAMPLE // p.shape[1:].numel()
+    examples = [torch.ones(length, *x.shape[1:], dtype=x.dtype, device=x.device) for x in tensors]
+    examples.append(torch.ones(len(rule.layout), dtype=compute, device=p.device))
+    inputs, compiled = _capture(law_of(rule.structure, places, compute), examples, threads=-1 if parallel else 1)
+
+    def fresh(n: int) -> list[Tensor | int]:
+        like = [*(x.new_empty(n) for x in examples[:-1]), examples[-1]]
+        return [n if i is None else _random(like[i], seed=i) for i in inputs]
+
+    rows = p.ndim > 1  # hundreds of numbers each: what a call costs is little beside them
+    return Built(inputs, compiled, entry_of(compiled, fresh) if p.device.type == "cpu" and not rows else None)
+
+
+def _random(like: Tensor, seed: int) -> Tensor:
+    """Numbers in (0, 1), or any integers, for the self-check of the raw tier."""
+    draw = torch.Generator().manual_seed(seed)
+    if like.is_floating_point():
+        return torch.rand(like.shape, dtype=like.dtype, generator=draw)
+    limits = torch.iinfo(like.dtype)
+    return torch.randint(limits.min, limits.max, like.shape, dtype=like.dtype, generator=draw)
+
+
+def _bound(call: Callable[[list[Any]], Any], origins: Sequence[int | None], p: Tensor, planes: Sequence[Tensor]) -> Kernel:
+    given = [p, None, *planes, None]  # the law's arguments (p, g, *planes, h); g and h come with each call
+    order = [len(p) if i is None else given[i] for i in origins]
+    of_g, of_h = ([at for at, i in enumerate(origins) if i == place] for place in (1, len(given) - 1))
 
     def run(g: Tensor, h: Tensor) -> None:
-        args = order.copy()  # compiled code empties the list that it gets
-        args[at_g], args[at_h] = g, h
-        compiled(args)
+        args = order.copy()
+        for at in of_g:
+            args[at] = g
+        for at in of_h:
+            args[at] = h
+        call(args)
 
     return run
 
 
-def _build(
-    structure: Rule,
-    rule: Rule,
-    places: Sequence[Place],
-    tensors: Sequence[Tensor],
-    parallel: bool,
-) -> tuple[list[int | None], Callable[..., Any]]:
-    compute = compute_dtype(tensors[0])
+def _in_turn(kernels: Sequence[Kernel]) -> Kernel:
+    def run(g: Tensor, h: Tensor) -> None:
+        for part, chunk in zip(kernels, g.split(CHUNK), strict=True):
+            part(chunk, h)
 
-    def law(*args: Tensor) -> None:
-        p, g, *planes, h = args
-        numbers = structure.bind(h.unbind())
-        new_p, new = structure.step(p.to(compute), g.to(compute), opened(places, planes), numbers, p.dtype)
-        new |= {key: x.clone() for key, x in new.items() if any(x is old for old in args)}
-        for keys, plane in zip(places, planes, strict=True):
-            plane.copy_(closed(keys, new))
-        p.copy_(new_p)
-
-    length = _EXAMPLE // tensors[0].shape[1:].numel()
-    examples = [torch.ones(length, *x.shape[1:], dtype=x.dtype, device=x.device) for x in tensors]
-    examples.append(torch.ones(len(rule.layout), dtype=compute, device=tensors[0].device))
-    return _capture(law, examples, threads=-1 if parallel else 1)
+    return run
 
 
 def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int) -> tuple[list[int | None], Callable[..., Any]]:
@@ -127,7 +183,7 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
 
     with torch.no_grad(), config.patch(enable_autograd_cache=False):  # that cache would answer without calling `inner`
         traced = make_fx(law)(*examples)
-        _keep_moved_values(traced)
+        keep_moved_values(traced)
         names = [node.target for node in traced.graph.find_nodes(op="placeholder")]
         order = {f"L['{name}']": i for i, name in enumerate(names)}
         for example in examples[:-1]:
@@ -136,22 +192,3 @@ def _capture(law: Callable[..., None], examples: Sequence[Tensor], threads: int)
         rows = examples[0].ndim == 2  # of a length that stays
         torch.compile(traced, dynamic=None if rows else True, fullgraph=True, backend=backend)(*examples)
     return inputs, compiled[0]
-
-
-def _keep_moved_values(traced: torch.fx.GraphModule) -> None:
-    """Make an input that moves into another input's place a value of its own.
-
-    The writes come last and in order, and inductor drops a clone: a state that is handed on unchanged (a shift register, the
-    old parameter) would be read after it was overwritten. An addition is not dropped.
-    """
-    aten = torch.ops.aten
-    writes = traced.graph.find_nodes(op="call_function", target=aten.copy_.default)
-    for write in writes:
-        place, value = write.args[:2]
-        origin = value
-        while origin.op == "call_function" and origin.target in {aten.clone.default, aten.alias.default, aten.detach.default}:
-            origin = origin.args[0]
-        if origin.op == "placeholder" and origin is not place:
-            with traced.graph.inserting_before(writes[0]):
-                write.replace_input_with(value, traced.graph.call_function(aten.add.Scalar, (origin, 0)))
-    traced.recompile()

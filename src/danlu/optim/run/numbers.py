@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -32,6 +34,11 @@ class Numbers:
         self._packed: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         self._bound: dict[torch.dtype, Mapping[str, Scalars]] = {}
 
+    @cached_property
+    def remembered(self) -> Mapping[str, float]:
+        """The host numbers of the tensor to keep after the step."""
+        return self._rule.remember(self.tick) if self._rule.memory else {}
+
     def bound(self, dtype: torch.dtype) -> Mapping[str, Scalars]:
         """The numbers by piece and name; totals in the compute dtype, because a float64 one would widen a scalar parameter."""
         if dtype not in self._bound:
@@ -43,10 +50,11 @@ class Numbers:
         """The numbers as one vector, in the order of the rule's layout."""
         key = (dtype, device)
         if key not in self._packed:
-            floats = [1.0 if isinstance(total, Tensor) else total for total in self._totals]
-            h = torch.tensor([*self._floats, *floats], dtype=dtype, device=device)
-            for i, total in enumerate(self._totals, start=len(self._floats)):
-                if isinstance(total, Tensor):
-                    h[i].copy_(total)
+            away = {i: x for i, x in enumerate(self._totals) if isinstance(x, Tensor) and x.device.type != "cpu"}
+            floats = [1.0 if i in away else float(x) for i, x in enumerate(self._totals)]
+            numbers = array("d" if dtype == torch.float64 else "f", [*self._floats, *floats])
+            h = torch.frombuffer(numbers, dtype=dtype).to(device)  # without a copy: torch.tensor takes longer than a kernel
+            for i, total in away.items():  # without waiting for the device
+                h[len(self._floats) + i].copy_(total)
             self._packed[key] = h
         return self._packed[key]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -12,7 +14,32 @@ from danlu.optim.context import Context
 from danlu.optim.rule import Rule
 from danlu.optim.run.views import compute_dtype, real
 
-__all__ = ["average_of"]
+__all__ = ["at_average", "average_of"]
+
+
+@contextmanager
+def at_average(
+    members: Iterable[tuple[Tensor, Mapping[str, Any], Rule]], buffers: Iterable[tuple[Tensor, Tensor]]
+) -> Iterator[None]:
+    """Inside the block every parameter and buffer is at its average; then it is back, bit for bit.
+
+    Args:
+        members: parameters, each with its state and its rule.
+        buffers: buffers, each with where it is to be.
+    """
+    kept: list[tuple[Tensor, Tensor]] = []
+    try:
+        with torch.no_grad():
+            found = ((p, average_of(p, state, rule)) for p, state, rule in members)
+            for p, point in chain(found, buffers):
+                if point is not None:
+                    kept.append((p, p.detach().clone()))
+                    p.copy_(point)
+        yield
+    finally:
+        with torch.no_grad():
+            for p, old in reversed(kept):
+                p.copy_(old)
 
 
 def average_of(p: Tensor, state: Mapping[str, Any], rule: Rule) -> Tensor | None:

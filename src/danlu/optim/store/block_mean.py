@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from danlu.optim.catalog import piece
 from danlu.optim.formulas.blocks import Blocks, block_mean
 from danlu.optim.piece import Codec
-from danlu.optim.values import Scalars, Scope
+from danlu.optim.values import Scalars, Scope, Sight
 from danlu.ranges import Interval, Structural
 
 __all__ = ["BlockMean", "Rows"]
@@ -41,6 +41,11 @@ class BlockMean(Codec):
 
     scope: ClassVar[Scope] = "tensor"
     fresh: ClassVar[bool] = False
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest."""
+        return "rows" if self.rows == 1 else "shape"
 
     @property
     def signed(self) -> bool:

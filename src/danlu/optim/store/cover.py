@@ -11,7 +11,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.formulas.covers import least, maxima
 from danlu.optim.piece import Codec
-from danlu.optim.values import Scalars, Scope
+from danlu.optim.values import Scalars, Scope, Sight
 
 __all__ = ["Cover"]
 
@@ -29,6 +29,11 @@ class Cover(Codec):
     """
 
     scope: ClassVar[Scope] = "tensor"
+
+    @property
+    def sees(self) -> Sight:
+        """Every axis."""
+        return "axes"
 
     @property
     def signed(self) -> bool:

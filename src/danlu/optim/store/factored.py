@@ -11,7 +11,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.piece import Codec
 from danlu.optim.store.rank_one import expanded, means
-from danlu.optim.values import Scalars, Scope
+from danlu.optim.values import Scalars, Scope, Sight
 
 __all__ = ["Factored", "FactoredDims"]
 
@@ -41,6 +41,11 @@ class Factored(Codec):
 
     scope: ClassVar[Scope] = "tensor"
     fresh: ClassVar[bool] = False
+
+    @property
+    def sees(self) -> Sight:
+        """Rows against the rest, or every axis."""
+        return "rows" if self.dims == "flatten" else "axes"
 
     @property
     def signed(self) -> bool:

@@ -1,0 +1,68 @@
+"""What a step has to do in one group: which tensors have a gradient, and whether their state is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import repeat
+from operator import is_not
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from danlu.optim.members import refuse_rate, refuse_sparse
+from danlu.optim.plan import Plan
+from danlu.optim.run.job import Job
+from danlu.optim.run.words import paired
+from danlu.optim.state import fresh
+
+__all__ = ["complete", "job_of"]
+
+States = MutableMapping[Tensor, dict[str, Any]]
+
+
+def job_of(
+    owner: str, plan: Plan, index: int, group: Mapping[str, Any], params: Sequence[Tensor], states: States
+) -> Job | None:
+    """Return the job of those parameters that have a gradient, with their states as far as they exist; None if none has.
+
+    Args:
+        owner: name of the optimizer, for messages.
+        plan: the plan of the group.
+        index: index of the group.
+        group: the group.
+        params: parameters of the group, or all of them.
+        states: of all parameters; only read.
+
+    Raises:
+        ValueError: for a sparse gradient, or an lr out of its range.
+    """
+    lr = group["lr"]
+    if lr is not plan.lr or isinstance(lr, Tensor):  # a tensor may have been written in place
+        refuse_rate(lr, owner)
+        plan.lr = lr
+    grads: Sequence[Any] = [p.grad for p in params]
+    if not all(map(is_not, grads, repeat(None))):
+        params = [p for p in params if p.grad is not None]
+        grads = [g for g in grads if g is not None]
+    if not params:
+        return None
+    own: Sequence[Any] = [*map(states.get, params)]
+    job = Job(params, grads, own, plan.rule, index, float(lr), float(group["peak_lr"]))
+    job.known = plan.lanes.fit(job)
+    if not job.known and any(g.layout is not torch.strided for g in grads):
+        refuse_sparse(group, owner)
+    return job
+
+
+def complete(job: Job, plan: Plan, states: States) -> None:
+    """Give each tensor of a job everything that its rule keeps: a state may be new, and a rule may have gained a slot."""
+    if job.known:
+        return
+    job.states = [states[p] for p in job.params]
+    for p, state in zip(job.params, job.states, strict=True):
+        if p not in plan.lanes.complete or "step" not in state:
+            for key, value in {"step": 0, **plan.rule.memory, **fresh(plan.rule, p)}.items():
+                state.setdefault(key, value)
+            state.update(paired(state, p, plan.rule))
+            plan.lanes.complete.add(p)

@@ -1,0 +1,40 @@
+"""The hooks of a step, and the profiler's label, only where somebody listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch.autograd import profiler
+from torch.optim import optimizer as torch_optimizer
+
+__all__ = ["heard"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def heard(step: Callable[P, T]) -> Callable[P, T]:
+    """Return `step` with torch's wrapper around it, which is left out while there is neither a hook nor a profiler.
+
+    torch puts that wrapper around the step of every optimizer class; it takes longer than the step of a tiny model.
+    """
+    full = torch.optim.Optimizer.profile_hook_step(step)
+
+    @wraps(step)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        this = args[0]
+        assert isinstance(this, torch.optim.Optimizer)
+        listening = (
+            profiler._is_profiler_enabled
+            or this._optimizer_step_pre_hooks
+            or this._optimizer_step_post_hooks
+            or torch_optimizer._global_optimizer_pre_hooks
+            or torch_optimizer._global_optimizer_post_hooks
+        )
+        return full(*args, **kwargs) if listening else step(*args, **kwargs)
+
+    wrapper.__dict__["hooked"] = True  # torch's mark of a step that it need not wrap
+    return wrapper

@@ -1,0 +1,143 @@
+"""Which kernel takes a tensor of a rule, decided by what the rule sees, sizes and what is installed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from danlu.optim.rule import Rule
+from danlu.optim.run.blocks import at_size, in_blocks, row_of
+from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, Raw, built, compiler_for
+from danlu.optim.run.staged import fitted, staged
+from danlu.optim.run.tier import allows
+from danlu.optim.run.views import flat, real
+from danlu.optim.run.words import joined
+
+__all__ = ["AUTO_FROM", "Runner", "Way"]
+
+AUTO_FROM = 1 << 22  # parameters: from here a kernel's first 2 to 20 s are earned back within a thousand steps
+
+
+class Way(NamedTuple):
+    """How one tensor runs compiled.
+
+    Args:
+        kernel: advances it.
+        view: the shape in which the kernel takes the gradient.
+        raw: the one C++ function that does it as well, given p, g, `planes`, numbers and a length; or None.
+        planes: the state tensors as that function takes them.
+    """
+
+    kernel: Kernel
+    view: torch.Size
+    raw: Raw | None = None
+    planes: Sequence[Tensor] = ()
+
+
+Find = Callable[[Rule, Tensor, Mapping[str, Tensor], bool], Way | None]
+
+
+class Runner:
+    """How one rule runs: whether its tensors take a kernel, and which.
+
+    Args:
+        rule: the rule.
+        compile: the optimizer's choice.
+        total: number of parameters of the whole optimizer.
+
+    Attributes:
+        stackable: whether equal tensors without a kernel may step in stacks.
+    """
+
+    def __init__(self, rule: Rule, compile: bool | Literal["auto"], total: int) -> None:  # noqa: A002 - torch's word
+        self.rule = rule
+        self.structure = rule.structure
+        self.key = repr(rule.structure)
+        self.stackable = rule.scope != "element"  # the kernel is for these; where there is none, they are few or tiny
+        self._required = compile is True
+        self._at: dict[int, Rule] = {}
+        asked = compile is True or (compile == "auto" and total >= AUTO_FROM)
+        self._wanted = allows("captured") and asked
+
+    def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
+        """Return how a parameter with its state is advanced by a kernel, or None to run eagerly.
+
+        Args:
+            p: the parameter, detached.
+            slots: its state by key, in the rule's order.
+
+        Raises:
+            RuntimeError: if compilation was asked for and there is no compiler.
+        """
+        rule = self._at_size(p.numel())
+        if not self._wanted or not p.numel() or (find := _kind(rule)) is None:
+            return None
+        if compiler_for(p.device.type) is None:
+            if self._required:
+                raise RuntimeError(
+                    f"compile=True: no compiler for {p.device.type} (a C++ compiler or Triton); use compile='auto'"
+                )
+            return None
+        try:
+            return find(rule, p, slots, p.numel() >= PARALLEL_FROM)
+        except Exception as error:
+            if self._required:
+                raise
+            self._wanted = False
+            warnings.warn(
+                f"no kernel could be built ({type(error).__name__}: {error}); the optimizer runs eagerly", stacklevel=2
+            )
+            return None
+
+    def _at_size(self, count: int) -> Rule:
+        if count not in self._at:
+            self._at[count] = at_size(self.rule, count)
+        return self._at[count]
+
+
+def _kind(rule: Rule) -> Find | None:
+    """What finds the kernel of a rule, by how far its laws look; None when they look too far."""
+    if rule.scope == "element":
+        return _flat
+    if _in_rows(rule):
+        return _rows
+    return _sides if rule.scope == "tensor" and rule.sees != "shape" else None
+
+
+def _in_rows(rule: Rule) -> bool:
+    """Whether no piece looks beyond an element but codecs, and those no further than their rows."""
+    row = row_of(rule)
+    wide = [codec for codec in rule.codecs.values() if codec.scope != "element" and codec.row != row]
+    return row > 0 and not wide and rule.but(store={}).scope == "element"
+
+
+def _flat(rule: Rule, p: Tensor, slots: Mapping[str, Tensor], parallel: bool) -> Way | None:
+    """One pass over flat storage, in any order: a law of elements."""
+    places, planes = joined(slots, rule)
+    # One flat order for all: a state tensor whose strides differ from the parameter's would pair the wrong elements.
+    like = [t for t in (p, *planes) if t.shape == p.shape and t.stride() == p.stride()]
+    views = [view for t in like if (view := flat(real(t))) is not None]
+    if len(views) <= len(planes):
+        return None
+    found = built(rule, views[0], views[1:], parallel, places)
+    return Way(found.bind(views[0], views[1:]), views[0].shape, found.raw(), planes)
+
+
+def _rows(rule: Rule, p: Tensor, slots: Mapping[str, Tensor], parallel: bool) -> Way | None:
+    """Blocks of a codec as rows."""
+    if p.is_complex() or not all(x.is_contiguous() for x in (p, *slots.values())):
+        return None
+    own = p.view(-1)
+    return Way(in_blocks(rule, own, {key: x.view(-1) for key, x in slots.items()}, parallel), own.shape)
+
+
+def _sides(rule: Rule, p: Tensor, slots: Mapping[str, Tensor], parallel: bool) -> Way | None:
+    """Stages, for a law that reduces over its tensor."""
+    places, planes = joined(slots, rule)
+    views = fitted(rule, real(p), places, [real(x) for x in planes])
+    found = staged(rule, views[0], places, views[1:], parallel) if views else None
+    return Way(found, views[0].shape) if views and found else None

@@ -1,0 +1,178 @@
+"""Equal shapes are stepped in stacks: the numbers of single tensors to rounding, the same stacks after a resume."""
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+
+from danlu import optim
+from danlu.optim.direction.plain import Plain
+from danlu.optim.piece import Modify
+from danlu.optim.run import batch
+from danlu.optim.run.lane import Lane
+from tests.laws.samples import dtype_for, host, infos, sample
+from tests.optim.stepping import GRADIENTS, advance, gradients, make, parameters, same, snapshot, start
+
+WIDE = [name for name in GRADIENTS if optim.preset(name)().scope != "element"]
+PIECES = [info for info in infos() if info.axis != "around"]
+SHAPES = ((4, 6),) * 5 + ((5,),) * 3 + ((2, 3, 2, 2),) * 2 + ((),) * 2 + ((6, 4),)
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Call it, and nothing is stacked from then on."""
+    return lambda: monkeypatch.setattr(batch, "_CPU", batch.Limits(0, 1))
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """The sizes of the stacks that were stepped, in order."""
+    sizes, stacked = [], batch._stacked
+
+    def count(bucket):
+        sizes.append(len(bucket))
+        return stacked(bucket)
+
+    monkeypatch.setattr(batch, "_stacked", count)
+    return sizes
+
+
+def close(a, b):
+    """Whether two snapshots agree to rounding; where signs and codes flip by rounding, few do."""
+    for (p, state), (q, other) in zip(a, b, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-11)
+        assert state.keys() == other.keys()
+        for key, x in state.items():
+            torch.testing.assert_close(x, other[key], rtol=1e-9, atol=1e-11, msg=f"{key} differs")
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_stack_steps_as_its_tensors_do(name, alone, stacks):
+    ours, theirs = make(name, start(SHAPES)), make(name, start(SHAPES))
+    rows = gradients(parameters(ours), 12)
+    advance(ours, rows)
+    assert stacks == [5, 3, 2, 2] * 12
+    alone()
+    advance(theirs, rows)
+    assert len(stacks) == 48
+    close(snapshot(ours), snapshot(theirs))
+
+
+@pytest.mark.parametrize("info", PIECES, ids=lambda info: f"{info.axis}.{info.name}")
+def test_every_piece_maps_over_a_stack(info, alone, stacks, monkeypatch):
+    rule = host(info.axis, sample(info))
+    monkeypatch.setattr(Lane, "stackable", True)  # element-wise rules too: in a rule with a wide piece they are stacked
+    ours, theirs = (optim.Optimizer(start(SHAPES, dtype_for(rule)), rule, lr=0.01) for _ in range(2))
+    rows = gradients(parameters(ours), 4)
+    advance(ours, rows)
+    assert stacks == [5, 3, 2, 2] * 4
+    alone()
+    advance(theirs, rows)
+    for p, q in zip(parameters(ours), parameters(theirs), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-11)
+
+
+def test_element_wise_rules_are_not_stacked(stacks):
+    advance(make("adamw", start(SHAPES)), gradients(start(SHAPES), 1))
+    assert not stacks
+
+
+def test_what_differs_is_not_stacked_together(stacks):
+    """Another group's lr, another step count, another dtype, no gradient."""
+    params = start(((3, 4),) * 8)
+    optimizer = make("muon", [{"params": params[:3]}, {"params": params[3:], "lr": 0.02}])
+    [row] = gradients(params, 1)
+    advance(optimizer, [[*row[:3], *row[3:7], None]])
+    assert stacks == [3, 4]
+    advance(optimizer, [row])
+    assert stacks[2:] == [3, 4]  # the one that stayed behind has numbers of its own
+    mixed = [*start(((3, 4),) * 2), *start(((3, 4),) * 2, torch.float32)]
+    advance(make("muon", mixed), [[p.detach() for p in mixed]])
+    assert stacks[4:] == [2, 2]
+
+
+def test_a_stack_is_bounded_in_bytes(stacks, monkeypatch):
+    params = start(((4, 4),) * 7)
+    each = 3 * 16 * 8  # p, g and the momentum
+    rows = gradients(params, 1)
+    for bytes_, sizes in ((7 * each, [7]), (7 * each - 1, [4, 3]), (2 * each, [2, 2, 2, 1]), (1, [2, 2, 2, 1])):
+        stacks.clear()
+        monkeypatch.setattr(batch, "_CPU", batch.Limits(16, bytes_))
+        advance(make("muon", params), rows)
+        assert stacks == [size for size in sizes if size > 1]
+    stacks.clear()
+    monkeypatch.setattr(batch, "_CPU", batch.Limits(15, 1 << 20))
+    advance(make("muon", params), rows)
+    assert not stacks
+
+
+@pytest.mark.parametrize("name", ["muon", "soap", "shampoo", "smmf", "came"])
+def test_a_resumed_run_forms_the_same_stacks_bit_for_bit(name):
+    """In the middle of a run in which gradients come and go."""
+    params = start(SHAPES, torch.float32)
+    rows = gradients(params, 8)
+    rows = [[g if (i + k) % 5 else None for k, g in enumerate(row)] for i, row in enumerate(rows)]
+    whole = make(name, params)
+    advance(whole, rows[:5])
+    other = start(SHAPES, torch.float32, seed=3)
+    for p, q in zip(params, other, strict=True):
+        q.data.copy_(p.detach())
+    resumed = make(name, [{"params": other, "param_names": [str(i) for i in range(len(other))]}])
+    saved = copy.deepcopy(whole.state_dict())
+    saved["param_groups"][0]["param_names"] = [str(i) for i in range(len(other))]
+    resumed.load_state_dict(saved)
+    advance(whole, rows[5:])
+    advance(resumed, rows[5:])
+    assert same(snapshot(whole), snapshot(resumed))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.complex64])
+def test_narrow_and_complex_parameters(dtype, alone):
+    shapes = ((4, 6),) * 3
+    ours, theirs = make("muon", start(shapes, dtype)), make("muon", start(shapes, dtype))
+    rows = gradients(parameters(ours), 3)
+    advance(ours, rows)
+    alone()
+    advance(theirs, rows)
+    for p, q in zip(parameters(ours), parameters(theirs), strict=True):
+        torch.testing.assert_close(p, q)
+        assert p.dtype == dtype
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_layouts_may_be_mixed_in_a_stack(memory_format, alone):
+    params = start(((2, 3, 4, 5),) * 3)
+    params[1] = torch.nn.Parameter(params[1].detach().to(memory_format=memory_format))
+    strides = params[1].stride()
+    ours, theirs = make("muon", params), make("muon", start(((2, 3, 4, 5),) * 3))
+    rows = gradients(params, 3)
+    advance(ours, rows)
+    alone()
+    advance(theirs, rows)
+    assert params[1].stride() == strides
+    close(snapshot(ours), snapshot(theirs))
+
+
+@dataclass(frozen=True)
+class _Peeking(Modify):
+    """A piece that breaks the contract: it reads a value on the host."""
+
+    scope: ClassVar = "tensor"
+
+    def __call__(self, u, c, h):
+        return u * 2.0 if u.sum().item() > 0.0 else u
+
+
+def test_a_rule_that_does_not_map_is_stepped_one_by_one_with_a_warning(alone):
+    params, other = start(((3, 4),) * 3), start(((3, 4),) * 3)
+    rows = gradients(params, 3)
+    ours = optim.Optimizer(params, optim.Rule(Plain(), modify=_Peeking()), lr=0.01)
+    with pytest.warns(UserWarning, match="one by one"):
+        advance(ours, rows[:1])
+    advance(ours, rows[1:])  # said once
+    alone()
+    theirs = optim.Optimizer(other, optim.Rule(Plain(), modify=_Peeking()), lr=0.01)
+    advance(theirs, rows)
+    assert same(snapshot(ours), snapshot(theirs))
