@@ -11,6 +11,7 @@ from danlu.cli.explain import explain
 from danlu.cli.listing import listing
 from danlu.cli.plot import plot
 from danlu.cli.train import EXIT_CODES, train
+from danlu.cli.warmup import warmup
 
 __all__ = ["app"]
 
@@ -26,6 +27,7 @@ schedule = typer.Typer(help="Look at schedules before a run.", no_args_is_help=T
 app.command("train", epilog=EXIT_CODES)(train)
 app.command("list")(listing)
 app.command("explain")(explain)
+app.command("warmup")(warmup)
 app.add_typer(schedule, name="schedule")
 schedule.command("plot")(plot)
 

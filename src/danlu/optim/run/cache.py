@@ -50,7 +50,7 @@ def note(rule: str, kind: Kind) -> None:
 @cache
 def _there() -> frozenset[str]:
     with suppress(OSError):
-        return frozenset(os.listdir(_folder()))
+        return frozenset(path.name for path in _folder().iterdir())
     return frozenset()
 
 

@@ -86,9 +86,6 @@ class Runner:
             return None
         try:
             found = find(rule, p, slots, p.numel() >= PARALLEL_FROM)
-            if found is not None:
-                note(self.key, kind_of(p, PARALLEL_FROM))
-            return found
         except Exception as error:
             if self._required:
                 raise
@@ -97,6 +94,9 @@ class Runner:
                 f"no kernel could be built ({type(error).__name__}: {error}); the optimizer runs eagerly", stacklevel=2
             )
             return None
+        if found is not None:
+            note(self.key, kind_of(p, PARALLEL_FROM))
+        return found
 
     def _at_size(self, count: int) -> Rule:
         if count not in self._at:
@@ -116,6 +116,9 @@ def pays(rule: Rule, params: Sequence[Tensor], total: int) -> bool:
         rule: of the group.
         params: of the group.
         total: number of parameters of the whole optimizer.
+
+    Returns:
+        The choice; the same all through a process.
     """
     if not (compilable(rule) and params):
         return False
@@ -125,7 +128,7 @@ def pays(rule: Rule, params: Sequence[Tensor], total: int) -> bool:
 def _say_once(device: str) -> None:
     if device not in _SAID:
         _SAID.add(device)
-        what = "a C++ compiler (g++, clang++ or cl)" if device == "cpu" else "Triton"
+        what = "C++ compiler (g++, clang++ or cl)" if device == "cpu" else "Triton"
         warnings.warn(f"no {what} was found: optimizers on {device} run eagerly, several times slower", stacklevel=3)
 
 
