@@ -16,6 +16,7 @@ from danlu.cli.plot import plot
 from danlu.cli.resume import resume
 from danlu.cli.run import EXIT_CODES
 from danlu.cli.train import train
+from danlu.cli.warmup import warmup
 
 __all__ = ["app"]
 
@@ -36,6 +37,7 @@ app.command("list")(listing)
 app.command("explain")(explain)
 app.command("report")(report)
 app.command("inspect")(inspect)
+app.command("warmup")(warmup)
 app.add_typer(schedule, name="schedule")
 schedule.command("plot")(plot)
 

@@ -24,7 +24,7 @@ from danlu.optim.run.around import displaced
 from danlu.optim.run.hooks import heard
 from danlu.optim.run.job import Job
 from danlu.optim.run.point import at_average
-from danlu.optim.run.runner import Runner
+from danlu.optim.run.runner import Runner, pays
 from danlu.optim.run.step import advance
 from danlu.optim.state import adopt, group_pairs, saved_of
 from danlu.optim.values import Need
@@ -47,8 +47,10 @@ class Optimizer(torch.optim.Optimizer):
         lr: learning rate, a float or a 0-d tensor, in [0, inf).
         maximize: climb instead of descend.
         compile: True compiles a kernel for every eligible tensor (an error if none can be built); False never does; "auto"
-            compiles when a compiler is there and the parameters are many (`AUTO_FROM` elements), where the first call's
-            seconds pay. A function of sizes and what is installed, never of timing.
+            compiles when the parameters are many (`AUTO_FROM` elements), where the first call's seconds pay, or when the
+            kernels were built before (``danlu warmup``); without a compiler it says so once and never does. A function of
+            sizes, rule, what is installed and what was cached when the process began, never of timing; the choice stays in
+            the group's "compiled" and in the state, so that a resumed run repeats it.
         buffers: "average" averages the module's floating buffers like its parameters, for `averaged`; "copy" leaves them the
             model's own there. Where groups were given, the module itself stands for "average". See `Buffers`.
 
@@ -132,12 +134,19 @@ class Optimizer(torch.optim.Optimizer):
         plan = self._plans.get(index)
         if plan is None or plan.values != values:
             rule = self._build(group)
-            total = sum(p.numel() for g in self.param_groups for p in g["params"])
-            new = self._plans[index] = Plan(rule, values, Runner(rule, self._compile, total))
+            new = self._plans[index] = Plan(rule, values, Runner(rule, self._compiles(rule, group), self._compile is True))
             if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
                 new.lanes = plan.lanes
             plan = new
         return plan
+
+    def _compiles(self, rule: Rule, group: dict[str, Any]) -> bool:
+        """Whether a group compiles; what "auto" has chosen stays in the group, so that a resumed run repeats bit for bit."""
+        if self._compile != "auto":
+            return self._compile
+        if "compiled" not in group:
+            group["compiled"] = pays(rule, group["params"], sum(p.numel() for g in self.param_groups for p in g["params"]))
+        return group["compiled"]
 
     def rule(self, group: int = 0) -> Rule:
         """Return the rule that a group follows now."""

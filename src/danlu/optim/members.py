@@ -34,6 +34,7 @@ _TORCH_ONLY = frozenset({"foreach", "fused", "capturable", "differentiable", "de
 _SCHEDULERS = frozenset({"max_lr", "min_lr", "swa_lr", "max_momentum", "base_momentum"})
 _OURS = frozenset(
     {
+        "compiled",
         "params",
         "param_names",
         "lr",

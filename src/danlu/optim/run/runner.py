@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
 from danlu.optim.run.blocks import at_size, in_blocks, row_of
+from danlu.optim.run.cache import kind_of, known, note
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, Raw, built, compiler_for
 from danlu.optim.run.staged import fitted, staged
 from danlu.optim.run.tier import allows
 from danlu.optim.run.views import flat, real
 from danlu.optim.run.words import joined
 
-__all__ = ["AUTO_FROM", "Runner", "Way"]
+__all__ = ["AUTO_FROM", "Runner", "Way", "compilable", "pays"]
 
 AUTO_FROM = 1 << 22  # parameters: from here a kernel's first 2 to 20 s are earned back within a thousand steps
+_SAID: set[str] = set()  # device types whose missing compiler was told
 
 
 class Way(NamedTuple):
@@ -46,22 +48,21 @@ class Runner:
 
     Args:
         rule: the rule.
-        compile: the optimizer's choice.
-        total: number of parameters of the whole optimizer.
+        wanted: whether it is to compile.
+        required: whether it is an error that it cannot.
 
     Attributes:
         stackable: whether equal tensors without a kernel may step in stacks.
     """
 
-    def __init__(self, rule: Rule, compile: bool | Literal["auto"], total: int) -> None:  # noqa: A002 - torch's word
+    def __init__(self, rule: Rule, wanted: bool, required: bool) -> None:
         self.rule = rule
         self.structure = rule.structure
         self.key = repr(rule.structure)
         self.stackable = rule.scope != "element"  # the kernel is for these; where there is none, they are few or tiny
-        self._required = compile is True
+        self._required = required
         self._at: dict[int, Rule] = {}
-        asked = compile is True or (compile == "auto" and total >= AUTO_FROM)
-        self._wanted = allows("captured") and asked
+        self._wanted = wanted and allows("captured")
 
     def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
         """Return how a parameter with its state is advanced by a kernel, or None to run eagerly.
@@ -81,9 +82,10 @@ class Runner:
                 raise RuntimeError(
                     f"compile=True: no compiler for {p.device.type} (a C++ compiler or Triton); use compile='auto'"
                 )
+            _say_once(p.device.type)
             return None
         try:
-            return find(rule, p, slots, p.numel() >= PARALLEL_FROM)
+            found = find(rule, p, slots, p.numel() >= PARALLEL_FROM)
         except Exception as error:
             if self._required:
                 raise
@@ -92,11 +94,42 @@ class Runner:
                 f"no kernel could be built ({type(error).__name__}: {error}); the optimizer runs eagerly", stacklevel=2
             )
             return None
+        if found is not None:
+            note(self.key, kind_of(p, PARALLEL_FROM))
+        return found
 
     def _at_size(self, count: int) -> Rule:
         if count not in self._at:
             self._at[count] = at_size(self.rule, count)
         return self._at[count]
+
+
+def compilable(rule: Rule) -> bool:
+    """Whether there are kernels for a rule: not when it looks at more of a tensor than its rows and sides."""
+    return _kind(rule) is not None
+
+
+def pays(rule: Rule, params: Sequence[Tensor], total: int) -> bool:
+    """Whether ``compile="auto"`` compiles a group: the model is large, or the kernels were built before.
+
+    Args:
+        rule: of the group.
+        params: of the group.
+        total: number of parameters of the whole optimizer.
+
+    Returns:
+        The choice; the same all through a process.
+    """
+    if not (compilable(rule) and params):
+        return False
+    return total >= AUTO_FROM or known(repr(rule.structure), {kind_of(p, PARALLEL_FROM) for p in params})
+
+
+def _say_once(device: str) -> None:
+    if device not in _SAID:
+        _SAID.add(device)
+        what = "C++ compiler (g++, clang++ or cl)" if device == "cpu" else "Triton"
+        warnings.warn(f"no {what} was found: optimizers on {device} run eagerly, several times slower", stacklevel=3)
 
 
 def _kind(rule: Rule) -> Find | None:

@@ -1,0 +1,127 @@
+"""What compile="auto" decides: by sizes, rule and what was built before, once; and a run keeps to it."""
+
+import warnings
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from danlu import optim
+from danlu.cli import app
+from danlu.optim.run import cache, runner
+from danlu.optim.warmup import warmup
+from tests.optim.stepping import advance, gradients, start
+
+
+@pytest.fixture(autouse=True)
+def empty(tmp_path, monkeypatch):
+    """A cache with nothing in it; inductor's own stays, so that kernels are built quickly."""
+    monkeypatch.setattr(cache, "_folder", lambda: tmp_path / "danlu")
+    forget()
+    yield
+    forget()
+
+
+def forget():
+    """Begin a process anew, as far as the cache goes."""
+    cache._there.cache_clear()
+    cache.note.cache_clear()
+
+
+def make(name="adamw", **options):
+    params = start(((40,), (6, 5)), torch.float32)
+    named = [(f"p{i}", p) for i, p in enumerate(params)]
+    return params, optim.create(name, named, 0.01, **options)
+
+
+def compiled(optimizer):
+    return optimizer.param_groups[0].get("compiled")
+
+
+def test_a_small_model_runs_eagerly_until_its_kernels_are_there():
+    assert compiled(make()[1]) is False
+    assert warmup("adamw")
+    assert compiled(make()[1]) is False  # this process has looked before
+    forget()
+    assert compiled(make()[1]) is True
+    assert compiled(make("adam")[1]) is False  # another rule
+    assert compiled(make("adamw", weight_decay=0.5, betas=(0.8, 0.9))[1]) is True  # other numbers, the same kernel
+    double = optim.create("adamw", start(dtype=torch.float64), 0.01)
+    assert compiled(double) is False  # another dtype
+
+
+def test_a_large_model_compiles(monkeypatch):
+    monkeypatch.setattr(runner, "AUTO_FROM", 70)
+    assert compiled(make()[1]) is True
+    assert compiled(make("muon")[1]) is False  # a matrix rule has no kernel
+    monkeypatch.setattr(runner, "AUTO_FROM", 71)
+    assert compiled(make()[1]) is False
+
+
+@pytest.mark.parametrize("first", ["cached", "not cached"])
+def test_a_resumed_run_repeats_the_choice_of_its_start(first):
+    """Whatever the cache holds by then: eager and compiled differ in the last digits."""
+    warmup("adamw")
+    forget()
+    if first == "not cached":
+        cache._folder().rename(cache._folder().with_name("later"))
+    whole, optimizer = make()
+    rows = gradients(whole, 6)
+    advance(optimizer, rows[:3])
+    saved, weights = optimizer.state_dict(), [p.detach().clone() for p in whole]
+    assert saved["param_groups"][0]["compiled"] is (first == "cached")
+    advance(optimizer, rows[3:])
+    forget()
+    if first == "cached":
+        cache._folder().rename(cache._folder().with_name("gone"))  # emptied between the two
+    else:
+        cache._folder().with_name("later").rename(cache._folder())
+    again, resumed = make()
+    with torch.no_grad():
+        for p, w in zip(again, weights, strict=True):
+            p.copy_(w)
+    resumed.load_state_dict(saved)
+    advance(resumed, rows[3:])
+    assert compiled(resumed) is (first == "cached")
+    assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
+def test_an_explicit_choice_is_not_recorded():
+    for choice in (True, False):
+        assert compiled(make(compile=choice)[1]) is None
+
+
+def test_a_missing_compiler_is_told_once(monkeypatch):
+    monkeypatch.setattr(runner, "compiler_for", lambda device: None)
+    monkeypatch.setattr(runner, "_SAID", set())
+    monkeypatch.setattr(runner, "AUTO_FROM", 1)
+    params, optimizer = make()
+    with pytest.warns(UserWarning, match="no C\\+\\+ compiler .* was found"):
+        advance(optimizer, gradients(params, 1))
+    other, second = make("lion")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        advance(second, gradients(other, 2))
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(cache, "_folder", lambda: tmp_path / "file" / "danlu")
+    assert warmup("adamw")
+    forget()
+    assert compiled(make()[1]) is False
+
+
+def test_the_command_builds_and_says_what_it_cannot():
+    said = CliRunner().invoke(app, ["warmup", "adamw", "muon"])
+    assert said.exit_code == 0, said.output
+    first, second = said.output.splitlines()
+    assert first.startswith("adamw")
+    assert first.endswith(" s")
+    assert second == "muon   runs eagerly: nothing to build"
+    for arguments, told in ((["adamv"], "did you mean 'adamw'"), ([], "at least one"), (["adamw", "--dtype", "int8"], "int8")):
+        refused = CliRunner().invoke(app, ["warmup", *arguments])
+        assert refused.exit_code == 2
+        assert told in refused.output or "adamw" in refused.output
+        assert refused.output.startswith("error: ")
+        assert refused.output.count("\n") == 1
