@@ -50,8 +50,12 @@ def test_it_is_a_pure_function_of_batch_and_generator(name):
     assert same(first, augmentation(batch, generator("draw")))
     assert torch.equal(batch, before)
     assert torch.equal(torch.get_rng_state(), state)
-    if augmentation.numbers(batch.shape[1:]):
-        assert not same(first, augmentation(batch, generator("other")))
+    drawn = generator("draw")
+    untouched = drawn.get_state()
+    augmentation(batch, drawn)
+    random = augmentation.numbers(batch.shape[1:]) > 0
+    assert torch.equal(drawn.get_state(), untouched) != random
+    assert same(first, augmentation(batch, generator("other"))) != random
     assert all(x.shape == batch.shape for x in parts(first))
     assert parts(first)[0].dtype == batch.dtype
 
@@ -103,7 +107,7 @@ def test_one_image_and_torchs_own_generator(name):
 def test_what_is_no_batch_of_images_is_refused(name):
     with pytest.raises(ValueError, match=r"takes a batch of images \(N, C, H, W\), got shape \[5, 7\]"):
         IMAGES[name][0](torch.rand(5, 7), generator(0))
-    with pytest.raises(TypeError, match="use images.float"):
+    with pytest.raises(TypeError, match=r"use images\.float"):
         IMAGES[name][0](torch.zeros(2, 3, 8, 8, dtype=torch.uint8), generator(0))
 
 

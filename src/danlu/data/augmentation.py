@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,17 @@ from danlu.docstrings import first_line
 from danlu.ranges import Fraction, check, hints
 from danlu.registry import Registry, refuse_unknown
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "AugmentationInfo", "Chain", "Sometimes", "augmentations", "create", "named"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "AugmentationInfo",
+    "Chain",
+    "Sometimes",
+    "augmentations",
+    "create",
+    "filled",
+    "named",
+]
 
 Thing = TypeVar("Thing", bound=type)
 
@@ -25,6 +36,7 @@ Thing = TypeVar("Thing", bound=type)
 class Augmentation(ABC):
     """x′ᵢ = law(xᵢ, uᵢ) for each row i of a batch, with k uniform numbers uᵢ of its own.
 
+    Refuses a batch with another number of dimensions (ValueError) and images of whole numbers (TypeError).
     Where the numbers come from decides what the result is a function of: a generator (`__call__`), or a seed and the
     samples' places in the data set (`keyed`). Both leave torch's other generators alone. Derive a frozen dataclass,
     its fields annotated with their ranges, and write `numbers` and `apply`.
@@ -53,21 +65,12 @@ class Augmentation(ABC):
 
         Returns:
             The new batch.
-
-        Raises:
-            ValueError: when the batch has another number of dimensions.
-            TypeError: for images of whole numbers.
         """
-        owner, shape = type(self).__name__, list(batch.shape)
-        if batch.ndim != self.dims:
-            wanted = "images (N, C, H, W)" if self.dims == 4 else "tokens (N, T)"
-            raise ValueError(f"{owner}: takes a batch of {wanted}, got shape {shape}")
-        if self.dims == 4 and not batch.is_floating_point():
-            raise TypeError(f"{owner}: takes images of floating point, got {batch.dtype}; use images.float() / 255")
-        return self.apply(batch, uniforms(seed, rows, self.numbers(shape[1:])).to(batch.device))
+        self._check(batch)
+        return self.apply(batch, uniforms(seed, rows, self.numbers(batch.shape[1:])).to(batch.device))
 
     def __call__(self, batch: Tensor, draw: torch.Generator | None = None) -> Any:
-        """Augment as a function of the batch and a generator, from which one number is drawn.
+        """Augment as a function of the batch and a generator, from which one number is drawn if any is needed.
 
         Args:
             batch: as in `keyed`; also one image (C, H, W).
@@ -78,8 +81,17 @@ class Augmentation(ABC):
         """
         if self.dims == 4 and batch.ndim == 3:
             return self(batch[None], draw)[0]
-        seed = int(torch.randint(2**63 - 1, (), generator=draw))
+        self._check(batch)
+        seed = int(torch.randint(2**63 - 1, (), generator=draw)) if self.numbers(batch.shape[1:]) else 0
         return self.keyed(batch, seed, torch.arange(len(batch)))
+
+    def _check(self, batch: Tensor) -> None:
+        owner = type(self).__name__
+        if batch.ndim != self.dims:
+            wanted = "images (N, C, H, W)" if self.dims == 4 else "tokens (N, T)"
+            raise ValueError(f"{owner}: takes a batch of {wanted}, got shape {list(batch.shape)}")
+        if self.dims == 4 and not batch.is_floating_point():
+            raise TypeError(f"{owner}: takes images of floating point, got {batch.dtype}; use images.float() / 255")
 
 
 @final
@@ -157,6 +169,12 @@ class AugmentationInfo:
         """The annotations of its arguments, ranges included."""
         return hints(self.cls)
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What the arguments are when they are not given; those that must be given are not in it."""
+        found = inspect.signature(self.cls).parameters.items()
+        return {name: p.default for name, p in found if p.default is not p.empty}
+
 
 AUGMENTATIONS: Registry[AugmentationInfo] = Registry("augmentation")
 """The table of augmentations."""
@@ -207,3 +225,17 @@ def create(entry: str | Mapping[str, Any]) -> Any:
     info = AUGMENTATIONS.get(name)
     refuse_unknown(name, options, info.options)
     return info.cls(**{key: tuple(x) if isinstance(x, list) else x for key, x in options.items()})
+
+
+def filled(entry: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of what `create` takes with every argument in it, for records that later defaults must not change.
+
+    Args:
+        entry: as for `create`, with a name that is in the table.
+
+    Returns:
+        The name and the arguments, tuples as lists.
+    """
+    options = {"name": entry} if isinstance(entry, str) else dict(entry)
+    full = {"name": options["name"], **AUGMENTATIONS.get(options["name"]).defaults, **options}
+    return {key: list(x) if isinstance(x, tuple) else x for key, x in full.items()}
