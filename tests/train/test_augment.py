@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from danlu.data import Augmented, Chain, Cutmix, Mixed, Mixup, TensorLoader, image, text
+from danlu.data import Augmented, Chain, Cutmix, ImageFolder, Loader, Mixed, Mixup, TensorLoader, image, text
 from danlu.keyed import generator
 from danlu.loss import LossSum, cross_entropy
 from danlu.optim import create
@@ -92,12 +92,11 @@ def trainer(callbacks, observers=()):
     )
 
 
-@pytest.mark.parametrize("way", sorted(WAYS))
-def test_a_resumed_run_sees_the_same_pixels(way):
-    data, callbacks = WAYS[way]
+def check_resume(data, callbacks, stops):
+    """Stopped after each of the windows `stops` and resumed, a run is what it would have been, bit for bit."""
     whole, seen = trainer([*callbacks(), sees := Sees()]), sees
     result = whole.fit(data())
-    for at in (1, 3, 4, 6):
+    for at in stops:
         save = Save(at)
         cut = trainer([*callbacks(), Sees()], [save])
         save.trainer = cut
@@ -113,6 +112,31 @@ def test_a_resumed_run_sees_the_same_pixels(way):
         assert same(again.seen, [pair for pair in seen.seen if pair[0] >= at])
         assert same(resumed.model.state_dict(), whole.model.state_dict())
         assert {**found.final, "seconds": 0} == {**result.final, "seconds": 0}
+    return seen.seen
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_a_resumed_run_sees_the_same_pixels(way):
+    data, callbacks = WAYS[way]
+    check_resume(data, callbacks, (1, 3, 4, 6))
+
+
+def test_workers_and_resumed_runs_see_the_same_pixels(tmp_path):
+    """Pictures from files, augmented one by one, by this process and by two others."""
+    pil = pytest.importorskip("PIL.Image")
+    for i in range(22):
+        (tmp_path / str(i % 2)).mkdir(exist_ok=True)
+        pixels = torch.randint(256, (6, 6), generator=generator("file", i), dtype=torch.uint8)
+        pil.fromarray(pixels.numpy()).save(tmp_path / str(i % 2) / f"{i}.png")
+    files = ImageFolder(tmp_path, CHAIN, grey=True)
+
+    def read(workers):
+        return lambda: Loader(files, batch=5, seed=1, workers=workers)
+
+    def mix():
+        return [Mix(Mixup(0.5), Cutmix(1.0))]
+
+    assert same(check_resume(read(0), mix, (1, 3, 4)), check_resume(read(2), mix, (3,)))
 
 
 def test_augmentation_comes_before_mixing_whatever_the_order_given():
