@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from danlu.data import TensorLoader, balancing_weights, long_tailed
-from danlu.data.order import order
+from danlu.data import Augmented, TensorLoader, balancing_weights, image, long_tailed
+from danlu.data.order import order, times_before
 
 LABELS = torch.tensor([0] * 100 + [1] * 25 + [2] * 4)[torch.randperm(129, generator=torch.Generator().manual_seed(0))]
 
@@ -79,3 +79,14 @@ def test_the_largest_class_is_as_large_as_the_smallest_was():
         long_tailed(torch.tensor([0, 2]), ratio=2.0)
     with pytest.raises(ValueError, match=r"ratio must be in \[1, inf\), got 0.5"):
         long_tailed(LABELS, ratio=0.5)
+
+
+def test_a_row_that_comes_again_is_augmented_anew():
+    assert times_before(torch.tensor([3, 1, 3, 3, 0, 1])).tolist() == [0, 0, 1, 2, 0, 1]
+    assert not times_before(torch.randperm(50)).any()
+    weights = torch.tensor([1.0, 1e-9])
+    loader = TensorLoader(torch.zeros(2, 1, 4, 4), batch=1, weights=weights)
+    (first,), (second,) = Augmented(loader, image.Noise(1.0)).epoch(0)
+    assert not torch.equal(first, second)
+    (resumed,) = next(Augmented(loader, image.Noise(1.0)).epoch(0, start=1))
+    assert torch.equal(resumed, second)

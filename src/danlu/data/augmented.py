@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
-import torch
 from torch import Tensor
 
 from danlu.data.augmentation import Augmentation
+from danlu.data.order import order, times_before
 from danlu.data.tensor_loader import TensorLoader
 from danlu.keyed import key
 
@@ -20,7 +20,8 @@ class Augmented:
     """The batches of a loader of (images, …), with augmented images.
 
     What becomes of a sample depends on (seed, epoch, its row in the data) and on nothing else: not on the batch that it
-    is in, nor on where an epoch is begun. For the same in worker processes, give the augmentation as a transform to a
+    is in, nor on where an epoch is begun. One that comes more than once in an epoch, as with `weights`, is another each
+    time. For the same in worker processes, give the augmentation as a transform to a
     data set that is read by `danlu.data.Loader`.
 
     Args:
@@ -31,7 +32,6 @@ class Augmented:
 
     def __init__(self, loader: TensorLoader, augmentation: Augmentation, *, seed: int = 0) -> None:
         self.loader, self.augmentation, self.seed = loader, augmentation, seed
-        self._numbered = loader.of(*loader.tensors, torch.arange(loader.rows))
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -49,7 +49,9 @@ class Augmented:
         Yields:
             One tuple per batch.
         """
-        seed = key(self.seed, "augment", epoch)
-        for images, *others, rows in self._numbered.epoch(epoch, start):
-            found = self.augmentation.keyed(images, seed, rows)
+        own, seed = self.loader, key(self.seed, "augment", epoch)
+        rows = order(own.rows, own.seed, epoch, shuffle=own.shuffle, weights=own.weights)
+        which = (rows + own.rows * times_before(rows)).split(own.batch)
+        for (images, *others), places in zip(own.epoch(epoch, start), which[start:], strict=False):  # drop_last drops one
+            found = self.augmentation.keyed(images, seed, places)
             yield (*found, *others) if isinstance(found, tuple) else (found, *others)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from danlu.keyed import generator
 
-__all__ = ["check_weights", "order"]
+__all__ = ["check_weights", "order", "times_before"]
 
 
 def order(rows: int, seed: int, epoch: int, *, shuffle: bool, weights: Tensor | None = None) -> Tensor:
@@ -31,6 +31,21 @@ def order(rows: int, seed: int, epoch: int, *, shuffle: bool, weights: Tensor | 
         sums = weights.double().cumsum(0)
         return torch.searchsorted(sums, torch.rand(rows, generator=draw, dtype=torch.float64) * sums[-1], right=True)
     return torch.randperm(rows, generator=draw) if shuffle else torch.arange(rows)
+
+
+def times_before(rows: Tensor) -> Tensor:
+    """Count, for each place in an order, how often the row that stands there has come before.
+
+    Args:
+        rows: whole numbers, shape (n,).
+
+    Returns:
+        Shape (n,); all 0 for a permutation.
+    """
+    found, places = rows.sort(stable=True)
+    at = torch.arange(len(rows))
+    first = torch.where(found.diff(prepend=found[:1] - 1) != 0, at, 0).cummax(0).values
+    return torch.empty_like(rows).scatter_(0, places, at - first)
 
 
 def check_weights(owner: str, weights: Tensor | None, rows: int, *, shuffle: bool) -> None:

@@ -59,11 +59,6 @@ class TensorLoader:
         check_weights("TensorLoader", weights, self.rows, shuffle=shuffle)
         self.batch, self.seed, self.shuffle, self.drop_last, self.weights = batch, seed, shuffle, drop_last, weights
 
-    def of(self, *tensors: Tensor) -> TensorLoader:
-        """Return a loader of other tensors of the same length, with the same batches of rows."""
-        options = {"shuffle": self.shuffle, "drop_last": self.drop_last, "weights": self.weights}
-        return TensorLoader(*tensors, batch=self.batch, seed=self.seed, **options)
-
     def __len__(self) -> int:
         full, rest = divmod(self.rows, self.batch)
         return full if self.drop_last or not rest else full + 1
