@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import danlu.__main__
-from danlu import loss, optim, schedule
+from danlu import data, loss, optim, schedule
 from danlu.cli import app
 from danlu.task import tasks
 
@@ -35,6 +35,7 @@ def test_version():
         ("optimizers", optim.roster.PRESETS),
         ("schedules", schedule.schedules()),
         ("losses", loss.losses()),
+        ("augmentations", data.augmentations()),
         ("tasks", tasks()),
         ("pieces", [f"{axis}.{name}" for axis, names in optim.pieces().items() for name in names]),
     ],
@@ -53,7 +54,16 @@ def test_an_unknown_kind_is_one_line():
 
 
 @pytest.mark.parametrize(
-    "name", [*optim.roster.PRESETS, *schedule.schedules(), *loss.losses(), *tasks(), "decay.decoupled", "moment.ema"]
+    "name",
+    [
+        *optim.roster.PRESETS,
+        *schedule.schedules(),
+        *loss.losses(),
+        *data.augmentations(),
+        *tasks(),
+        "decay.decoupled",
+        "moment.ema",
+    ],
 )
 def test_every_name_is_explained(name):
     out = run("explain", name).stdout
@@ -77,6 +87,7 @@ def test_a_task_is_explained_with_its_models():
         ("adamv", "'adam'"),
         ("cosin", "'cosine'"),
         ("focall", "'focal'"),
+        ("mixu", "'mixup'"),
         ("digit", "'digits'"),
         ("decay.decouple", "'decay.decoupled'"),
         ("qqqq", "danlu list"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
-from danlu.data import Loader
+from danlu.data import Loader, TensorLoader
 
 
 class Noisy(Dataset):
@@ -118,3 +118,13 @@ def test_refused(make, message):
         make()
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_weights_draw_the_samples_that_a_tensor_loader_draws():
+    weights = torch.arange(11.0) ** 2
+    found = rows(Loader(Noisy(), batch=4, seed=5, weights=weights), 3)[:, 0]
+    (expected,) = zip(*TensorLoader(torch.arange(11.0), batch=11, seed=5, weights=weights).epoch(3), strict=True)
+    assert torch.equal(found, expected[0].to(found))
+    assert 0 not in found.tolist()
+    with pytest.raises(ValueError, match="Loader: weights must be 11 finite numbers"):
+        Loader(Noisy(), batch=4, weights=weights[1:])

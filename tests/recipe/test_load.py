@@ -60,6 +60,15 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
         ("task=3", "task must be the name of a task, as text, got 3"),
         ("model=cnnn", "model: no model of digits 'cnnn'; did you mean 'cnn'?"),
         ("model=3", "model must be the name of a model, as text, got 3"),
+        ('augment=["flop"]', "augment[0]: no augmentation of images 'flop'; did you mean 'flip'?"),
+        ('augment=["mixup"]', "augment[0]: no augmentation of images 'mixup'"),
+        ("augment=flip", "augment must be a list of names or of tables with a name, such as ['flip'], got 'flip'"),
+        ("augment=[3]", "augment must be a list of names or of tables with a name, such as ['flip'], got 3"),
+        ("augment=[{pixels=1}]", "augment[0]: the table needs a name, such as 'affine'"),
+        ('augment=["flip",{name="shift",pixels=-1}]', "augment[1]: Shift: pixels must be in [0, inf), got -1"),
+        ('augment=[{name="shift",pixel=1}]', "augment[0]: shift: no option 'pixel'; did you mean 'pixels'?"),
+        ('mix=["flip"]', "mix[0]: no augmentation of pairs 'flip'"),
+        ('mix=[{name="mixup",alpha=0}]', "mix[0]: Mixup: alpha must be in (0, inf), got 0"),
         ("batch=1.5", "batch must be a whole number in [1, inf), got 1.5"),
         ("batch.x=3", "batch must be a whole number in [1, inf), got {'x': 3}"),
         ("until=50%", "until must be a number of updates above 0 such as 200, or text such as '10ep', got '50%'"),
@@ -217,3 +226,18 @@ def test_whatever_a_value_is_it_is_taken_or_told_in_lines(key, value):
 
 def is_right(flags):
     return not resolve([Layer("", flags)])[1]
+
+
+def test_augmentations_are_recorded_with_every_argument():
+    recipe = load(sets=["task=digits", 'augment=["flip",{name="erase",fill=1.0}]'], flags={"mix": ["mixup"]})
+    assert recipe.augment[0] == {"name": "flip", "probability": 0.5}
+    assert recipe.augment[1]["fill"] == 1.0
+    assert recipe.mix == [{"name": "mixup", "alpha": 0.2, "probability": 1.0}]
+    assert load(flags={"task": "digits"}).augment == [{"name": "jitter", "size": 0.1, "fill": 0.0}]
+
+
+def test_text_is_not_augmented():
+    assert lines_of(sets=["task=chars", 'augment=["flip"]']) == [
+        """--set augment=["flip"]: augment: task 'chars' has no images for it; leave it out, or augment = []"""
+    ]
+    assert load(flags={"task": "chars"}).augment == []

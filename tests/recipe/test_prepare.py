@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from danlu import schedule
+from danlu.data import Cutmix, Mixup, image
 from danlu.recipe import load, prepare
 from danlu.train import Observer
 
@@ -38,6 +39,8 @@ CHANGES = """
     seed=1 batch=63 accumulate=2 clip=0.01 until=4 model=cnn
     optimizer.lr=1e-3 optimizer.betas=[0.8,0.999] optimizer.eps=1e-3 optimizer.weight_decay=1 optimizer=lion
     schedule=constant schedule.warmup=2 schedule.floor=0.5 schedule.per=epoch
+    augment=[] augment=["flip"] augment=["jitter","erase"] augment=[{name="jitter",size=0.2}]
+    mix=["mixup"] mix=[{name="cutmix",alpha=0.5}]
 """
 
 
@@ -68,3 +71,10 @@ def test_a_run_has_its_own_threads_and_gives_them_back():
     assert run.threads == 3
     assert torch.get_num_threads() == before
     assert load(None, ["task=digits"], {}).threads == 1
+
+
+def test_augmentations_are_a_chain_and_mixtures_a_callback():
+    run = prepare(load(sets=["task=digits", 'augment=["flip",{name="shift",pixels=1}]', 'mix=["mixup","cutmix"]']))
+    flip, shift = run.parts.train.augmentation.parts[0].parts
+    assert (flip, shift) == (image.Flip(0.5), image.Shift(1))
+    assert [callback.ways for callback in run.trainer.callbacks] == [(Mixup(0.2), Cutmix(1.0))]

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from danlu.cli.errors import fail, reported
+from danlu.data import AUGMENTATIONS
 from danlu.loss import LOSSES
 from danlu.optim.catalog import PIECES
 from danlu.optim.caveats import unverified
@@ -27,7 +28,7 @@ Rows = Callable[[], Iterator[dict[str, Any]]]
 
 
 def listing(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="optimizers, schedules, losses, pieces or tasks.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="optimizers, schedules, losses, augmentations, pieces or tasks.")],
     pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="Only names like this, such as 'ada*'.")] = "*",
     axis: Annotated[str, typer.Option("--axis", help="Only pieces of this axis, such as decay.")] = "",
     need: Annotated[str, typer.Option("--needs", help="Only optimizers that need this: grad, loss or closure.")] = "",
@@ -35,7 +36,7 @@ def listing(
     unsure: Annotated[bool, typer.Option("--unverified", help="Only what no independent source confirmed, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
-    """List optimizers, schedules, losses, pieces or tasks."""
+    """List optimizers, schedules, losses, augmentations, pieces or tasks."""
     with reported(UnknownNameError):
         rows = [row for row in _KINDS.get(kind)() if fnmatchcase(row["name"].rpartition(".")[2], pattern)]
     rows = [row for row in rows if not axis or row.get("axis") == axis]
@@ -101,6 +102,13 @@ def _losses() -> Iterator[dict[str, Any]]:
         }
 
 
+def _augmentations() -> Iterator[dict[str, Any]]:
+    for name in AUGMENTATIONS:
+        found = AUGMENTATIONS.get(name)
+        defaults = {key: found.defaults.get(key) for key in found.options}
+        yield {"name": name, "summary": found.summary, "source": found.source, "kind": found.kind, "options": defaults}
+
+
 def _pieces() -> Iterator[dict[str, Any]]:
     for axis in sorted(PIECES):
         for name in PIECES[axis]:
@@ -124,5 +132,6 @@ _KINDS: Registry[Rows] = Registry("kind of list")
 _KINDS.add("optimizers", _optimizers)
 _KINDS.add("schedules", _schedules)
 _KINDS.add("losses", _losses)
+_KINDS.add("augmentations", _augmentations)
 _KINDS.add("pieces", _pieces)
 _KINDS.add("tasks", _tasks)

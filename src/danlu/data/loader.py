@@ -11,8 +11,10 @@ from typing import Annotated, Any, final
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+from danlu.data.order import check_weights, order
 from danlu.keyed import generator, key
 from danlu.ranges import Interval, check, hints
 
@@ -42,6 +44,8 @@ class Loader:
         workers: processes that read; 0 reads in this one.
         rank: this process's number among `world`; it takes every world-th sample of each batch, from the rank-th on.
         world: processes that train together.
+        weights: w, shape (n,): an epoch is then n draws with P(sample i) = wᵢ/Σw, such as `balancing_weights`. A sample
+            that comes twice in an epoch is the same twice.
         options: more for the DataLoader, such as ``collate_fn``, ``pin_memory`` or ``prefetch_factor``.
 
     Raises:
@@ -60,6 +64,7 @@ class Loader:
         workers: Index = 0,
         rank: Index = 0,
         world: Count = 1,
+        weights: Tensor | None = None,
         **options: Any,
     ) -> None:
         given = {"batch": batch, "shuffle": shuffle, "drop_last": drop_last, "workers": workers, "rank": rank, "world": world}
@@ -68,7 +73,8 @@ class Loader:
             raise TypeError("Loader: an IterableDataset has no order to key; give a dataset with len and [i]")
         self.dataset, self.rows = dataset, len(dataset)  # pyrefly: ignore[bad-argument-type]
         self.batch, self.seed, self.shuffle, self.workers, self.options = batch, seed, shuffle, workers, options
-        self.rank, self.world = rank, world
+        check_weights("Loader", weights, self.rows, shuffle=shuffle)
+        self.rank, self.world, self.weights = rank, world, weights
         self.batches = self.rows // batch if drop_last else math.ceil(self.rows / batch)
         smallest = batch if drop_last else min(batch, self.rows - (self.batches - 1) * batch)
         if not self.batches:
@@ -96,14 +102,11 @@ class Loader:
         Raises:
             RuntimeError: when a worker has died.
         """
-        if self.shuffle:
-            order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch)).tolist()
-        else:
-            order = list(range(self.rows))
+        rows = order(self.rows, self.seed, epoch, shuffle=self.shuffle, weights=self.weights).tolist()
         starts = range(start * self.batch, self.batches * self.batch, self.batch)
         batches = DataLoader(
             _Keyed(self.dataset, self.seed, epoch),
-            batch_sampler=[order[i : i + self.batch][self.rank :: self.world] for i in starts],
+            batch_sampler=[rows[i : i + self.batch][self.rank :: self.world] for i in starts],
             num_workers=self.workers,
             generator=generator(self.seed, "workers", epoch),  # else it draws from torch's own
             worker_init_fn=_quiet,

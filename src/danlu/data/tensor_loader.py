@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, final
 
-import torch
 from torch import Tensor
 
-from danlu.keyed import generator
+from danlu.data.order import check_weights, order
 from danlu.ranges import Interval, check, hints
 
 __all__ = ["TensorLoader"]
@@ -30,9 +29,11 @@ class TensorLoader:
         seed: what π depends on beside the epoch.
         shuffle: False for π = identity.
         drop_last: whether to leave out a last batch with fewer rows.
+        weights: w, shape (n,): an epoch is then n draws with P(row i) = wᵢ/Σw, such as `balancing_weights`.
 
     Raises:
-        ValueError: on no or empty data, unequal lengths, batch < 1, or when drop_last leaves no batch.
+        ValueError: on no or empty data, unequal lengths, batch < 1, when drop_last leaves no batch, or on weights that
+            are not n finite numbers ≥ 0 with a sum above 0.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class TensorLoader:
         seed: int = 0,
         shuffle: bool = True,
         drop_last: bool = False,
+        weights: Tensor | None = None,
     ) -> None:
         given = {"batch": batch, "shuffle": shuffle, "drop_last": drop_last}
         check("TensorLoader", hints(TensorLoader.__init__), given)
@@ -54,7 +56,8 @@ class TensorLoader:
             rows = f"{lengths[0]} rows and batch={batch}"
             raise ValueError(f"TensorLoader: drop_last leaves no batch of {rows}; lower batch or keep the last")
         self.tensors, self.rows = tensors, lengths[0]
-        self.batch, self.seed, self.shuffle, self.drop_last = batch, seed, shuffle, drop_last
+        check_weights("TensorLoader", weights, self.rows, shuffle=shuffle)
+        self.batch, self.seed, self.shuffle, self.drop_last, self.weights = batch, seed, shuffle, drop_last, weights
 
     def __len__(self) -> int:
         full, rest = divmod(self.rows, self.batch)
@@ -73,7 +76,8 @@ class TensorLoader:
         Yields:
             One tuple per batch, with as many tensors as were given.
         """
-        order = torch.randperm(self.rows, generator=generator(self.seed, "order", epoch)) if self.shuffle else None
+        plain = not self.shuffle  # then batches are views
+        rows = order(self.rows, self.seed, epoch, shuffle=self.shuffle, weights=self.weights)
         for first in range(start * self.batch, len(self) * self.batch, self.batch):
-            rows = slice(first, first + self.batch)
-            yield tuple(t[rows] if order is None else t[order[rows]] for t in self.tensors)
+            part = slice(first, first + self.batch)
+            yield tuple(t[part] if plain else t[rows[part]] for t in self.tensors)

@@ -7,6 +7,8 @@ from functools import reduce
 from os import PathLike
 from typing import Any
 
+from danlu.data import AUGMENTATIONS
+from danlu.data.augmentation import filled
 from danlu.optim.roster import PRESETS
 from danlu.recipe.layers import Layer, parse_file, parse_set
 from danlu.recipe.problems import Problem, RecipeError, problems
@@ -78,6 +80,7 @@ def resolve(layers: Sequence[Layer]) -> tuple[dict[str, Any], list[Problem]]:
     base = _defaults(TASKS.get(task), model)
     values = reduce(_over, (layer.values for layer in layers), base)
     values["optimizer"] = _filled(values["optimizer"])
+    values |= {key: _listed(values[key]) for key in ("augment", "mix")}
     return values, problems(values)
 
 
@@ -87,7 +90,7 @@ def _defaults(task: Task, model: Any) -> dict[str, Any]:
     found = task.models.get(name).defaults
     clip = "none" if found.clip is None else found.clip
     plain = {"model": name, "until": found.until, "batch": found.batch, "accumulate": 1, "seed": 0, "clip": clip}
-    plain["threads"] = found.threads
+    plain |= {"threads": found.threads, "augment": list(found.augment), "mix": []}
     return {**plain, "optimizer": dict(found.optimizer), "schedule": dict(found.schedule)}
 
 
@@ -116,6 +119,15 @@ def _filled(optimizer: Any) -> Any:
     defaults = {key: default for key, (_, default) in found.options.items() if default is not None}
     full = {"name": found.name, "lr": found.lr, **defaults, **optimizer}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in full.items()}
+
+
+def _listed(entries: Any) -> Any:
+    """The augmentations with every argument, likewise."""
+    if not isinstance(entries, list):
+        return entries
+    names = [entry.get("name") if isinstance(entry, Mapping) else entry for entry in entries]
+    known = [isinstance(name, str) and name in AUGMENTATIONS for name in names]
+    return [filled(entry) if is_known else entry for entry, is_known in zip(entries, known, strict=True)]
 
 
 def _line(problem: Problem, layers: Sequence[Layer]) -> str:

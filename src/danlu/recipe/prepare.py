@@ -11,11 +11,12 @@ from typing import final
 import torch
 
 from danlu import optim, schedule
+from danlu.data.augmentation import create as augmentation
 from danlu.recipe.dump import dump
 from danlu.recipe.recipe import Recipe
 from danlu.schedule import Duration
 from danlu.task import TASKS, Parts
-from danlu.train import Inspect, Keep, Observer, PlainLog, Result, TensorBoard, Trainer
+from danlu.train import Inspect, Keep, Mix, Observer, PlainLog, Result, TensorBoard, Trainer
 
 __all__ = ["Run", "prepare"]
 
@@ -72,7 +73,8 @@ def prepare(
         LockedError: when another process works in `out`.
         ValueError: when `save_every` is no length.
     """
-    parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed)
+    parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed, augment=recipe.augment)
+    mixing = [Mix(*map(augmentation, recipe.mix))] if recipe.mix else []
     board = TensorBoard(Path(out) / "tb") if recipe.tensorboard and out is not None else None
     looks = [] if recipe.inspect == "none" else [Inspect(recipe.inspect, _in(out, "inspection.jsonl"), board)]
     watching = observers if board is None else [board, *([PlainLog()] if observers is None else observers)]
@@ -89,7 +91,7 @@ def prepare(
         save_every=save_every,
         keep=keep,
         resume=resume,
-        callbacks=looks,
+        callbacks=[*mixing, *looks],
         observers=watching,
     )
     if trainer.directory is not None and not resume:

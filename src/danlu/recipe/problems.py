@@ -10,6 +10,8 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from danlu import ranges
+from danlu.data import AUGMENTATIONS
+from danlu.data.augmentation import create as augmentation
 from danlu.optim import Rule, create
 from danlu.optim.roster import PRESETS
 from danlu.recipe.recipe import OptimizerPart, Recipe, SchedulePart
@@ -51,7 +53,14 @@ def problems(values: Mapping[str, Any]) -> list[Problem]:
     Returns:
         One problem per wrong key, in the order of the recipe's keys, unknown ones last; empty when `Recipe` takes the values.
     """
-    found = [*_structure(values), *_model(values), *_optimizer(values.get("optimizer")), *_schedule(values.get("schedule"))]
+    found = [
+        *_structure(values),
+        *_model(values),
+        *_augmentations(values, "augment", "images"),
+        *_augmentations(values, "mix", "pairs"),
+        *_optimizer(values.get("optimizer")),
+        *_schedule(values.get("schedule")),
+    ]
     order = list(Recipe.model_fields)
     return sorted(found, key=lambda problem: order.index(problem.key[0]) if problem.key[0] in order else len(order))
 
@@ -101,6 +110,27 @@ def _model(values: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(task, str) and task in TASKS and isinstance(model, str) and model not in TASKS.get(task).models:
         models = TASKS.get(task).models
         yield Problem(("model",), f"model: no {models.kind} {model!r}{did_you_mean(model, models)}")
+
+
+def _augmentations(values: Mapping[str, Any], key: str, kind: str) -> Iterator[Problem]:
+    entries, task = values.get(key), values.get("task")
+    if not (isinstance(entries, list) and all(isinstance(entry, (str, Mapping)) for entry in entries)):
+        return  # the structure says so
+    if entries and isinstance(task, str) and task in TASKS and not TASKS.get(task).augmentable:
+        yield Problem((key,), f"{key}: task {task!r} has no images for it; leave it out, or {key} = []")
+        return
+    for i, entry in enumerate(entries):
+        of_kind = [name for name in AUGMENTATIONS if AUGMENTATIONS.get(name).kind == kind]
+        name = entry if isinstance(entry, str) else entry.get("name")
+        if not isinstance(name, str):
+            yield Problem((key,), f"{key}[{i}]: the table needs a name, such as {of_kind[0]!r}")
+        elif name not in of_kind:
+            yield Problem((key,), f"{key}[{i}]: no augmentation of {kind} {name!r}{did_you_mean(name, of_kind)}")
+        else:
+            try:
+                augmentation(entry)
+            except (TypeError, ValueError) as error:
+                yield from (Problem((key,), f"{key}[{i}]: {line}") for line in str(error).splitlines())
 
 
 def _optimizer(part: Any) -> Iterator[Problem]:

@@ -48,6 +48,8 @@ def _look(value: int | str) -> int | str:
 _LENGTH = "a number of updates above 0 such as 200, or text such as '10ep'"
 _SPAN = "a number of updates such as 200, or text such as '2ep' or '5%'"
 
+_LIST = "a list of names or of tables with a name, such as ['{}']"
+
 
 class OptimizerPart(BaseModel):
     """The table [optimizer]: a preset, its learning rate, and any of its arguments or of its rule's slots."""
@@ -81,6 +83,7 @@ class Recipe(BaseModel):
     `danlu.optim.create`, `danlu.schedule.create`. `threads` is how many CPU threads torch computes with. Values are taken as
     they are: ``"3"`` is no number and 1.0 is not whole. `clip` has ``"none"`` for no clipping, since TOML has no null.
     `inspect` is from one look at all weights and gradients to the next; `tensorboard` also writes event files.
+    `augment` is a chain for the images of the data, `mix` are ways of which each batch takes one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -99,5 +102,7 @@ class Recipe(BaseModel):
         "none", description="a length such as 200, '1ep' or '2%', or 'none'"
     )
     tensorboard: bool = Field(False, description="true or false")
+    augment: list[str | dict[str, Any]] = Field([], description=_LIST.format("flip"))
+    mix: list[str | dict[str, Any]] = Field([], description=_LIST.format("mixup"))
     optimizer: OptimizerPart = Field(description="a table with a name, or a name")
     schedule: SchedulePart = Field(description="a table with a name, or a name")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor, nn
 
-from danlu.data import TensorLoader
+from danlu.data import Chain, TensorLoader
+from danlu.data.augmentation import create
 from danlu.keyed import key
 from danlu.loss import LossSum, cross_entropy
 from danlu.registry import Registry
@@ -46,6 +47,7 @@ class Defaults:
     schedule: Mapping[str, Any]
     clip: float | None = None
     threads: int = 0
+    augment: Sequence[Mapping[str, Any]] = ()
 
 
 @final
@@ -99,8 +101,9 @@ class Task:
         item: what the loss counts, such as "image".
         models: the models by name.
         model: the one taken when none is named.
-        load: reads the data; called as ``load(batch=…, seed=…)``.
+        load: reads the data; called as ``load(batch=…, seed=…)``, with ``augment=…`` if the task is augmentable.
         loss: ``loss(model, batch)``, a sum and a count.
+        augmentable: whether the data are images with values in [0, 1], to be augmented and mixed.
     """
 
     name: str
@@ -110,8 +113,16 @@ class Task:
     model: str
     load: Callable[..., Data]
     loss: Callable[[nn.Module, Any], LossSum] = predict
+    augmentable: bool = False
 
-    def build(self, model: str | None = None, *, batch: int | None = None, seed: int = 0) -> Parts:
+    def build(
+        self,
+        model: str | None = None,
+        *,
+        batch: int | None = None,
+        seed: int = 0,
+        augment: Sequence[str | Mapping[str, Any]] | None = None,
+    ) -> Parts:
         """Read the data and initialise a model; both are functions of the arguments alone.
 
         The model draws its first weights from a generator keyed by the seed, and torch's own is put back, so that
@@ -121,15 +132,21 @@ class Task:
             model: a name from `models`; None for the task's own choice.
             batch: items of a training batch, at least 1; None for the model's default.
             seed: what initialisation, order and augmentation depend on; the split into train and test does not.
+            augment: augmentations of images, names or tables with a name, one after the other; None for the model's own.
 
         Returns:
             The parts, ready for a trainer.
 
         Raises:
-            UnknownNameError: when there is no such model, with the nearest names.
+            UnknownNameError: when there is no such model or augmentation, with the nearest names.
+            ValueError: for an augmentation where the task has none, or a value out of its range.
         """
         choice = self.models.get(self.model if model is None else model)
-        data = self.load(batch=choice.defaults.batch if batch is None else batch, seed=seed)
+        chain = [create(entry) for entry in (choice.defaults.augment if augment is None else augment)]
+        if chain and not self.augmentable:
+            raise ValueError(f"task {self.name!r} has no images to augment; leave augment empty")
+        more = {"augment": Chain(*chain)} if self.augmentable else {}
+        data = self.load(batch=choice.defaults.batch if batch is None else batch, seed=seed, **more)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(key(seed, "model"))
             net = choice.build(**data.sizes)

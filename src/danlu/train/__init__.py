@@ -1,6 +1,7 @@
 """Training: one exact update for anybody's loop, and the loop around it."""
 
 from danlu.train.adapt import Adapt
+from danlu.train.augment import Augment
 from danlu.train.averaged import at_average
 from danlu.train.batch import split_batch
 from danlu.train.borrowed import borrowed
@@ -19,6 +20,7 @@ from danlu.train.log import JsonLines, PlainLog
 from danlu.train.lr_finder import LRCurve, lr_find
 from danlu.train.metrics import RMSE, Accuracy, Mean, Metric, Perplexity, Ratio, TopK
 from danlu.train.micro_batch import find_micro_batch
+from danlu.train.mixing import Mix, of_mixed
 from danlu.train.over_window import OverWindow
 from danlu.train.precision import Precision
 from danlu.train.ranks import RankError
@@ -37,6 +39,7 @@ __all__ = [
     "RMSE",
     "Accuracy",
     "Adapt",
+    "Augment",
     "Callback",
     "Checkpoints",
     "Clock",
@@ -54,6 +57,7 @@ __all__ = [
     "Mean",
     "Metric",
     "MismatchError",
+    "Mix",
     "NonFiniteError",
     "Observer",
     "OverWindow",
@@ -82,6 +86,7 @@ __all__ = [
     "greedy_soup",
     "load_weights",
     "lr_find",
+    "of_mixed",
     "on",
     "read_weights",
     "replace_head",

@@ -1,0 +1,106 @@
+"""The laws of texts against row-by-row oracles."""
+
+import math
+
+import pytest
+import torch
+
+from danlu.data import text
+from danlu.data.uniforms import uniforms
+from danlu.keyed import generator
+
+from .samples import MASK, PAD, VOCABULARY, tokens
+
+
+def numbers(law, batch, seed=0):
+    u = uniforms(seed, torch.arange(len(batch)), law.numbers(batch.shape[1:]))
+    return u, u.double().tolist()
+
+
+def test_masks_are_those_of_bert():
+    batch = torch.cat([tokens()] * 3)
+    law = text.MaskTokens(MASK, VOCABULARY, 0.4, special=(PAD, 7))
+    u, v = numbers(law, batch)
+    expected, targets, kinds = batch.clone(), torch.full_like(batch, -100), set()
+    for i, j in ((i, j) for i in range(len(batch)) for j in range(13)):
+        token = int(batch[i, j])
+        if v[i][j] < 0.4 and token not in {PAD, 7}:
+            targets[i, j] = token
+            how = v[i][13 + j]
+            kinds.add(kind := "mask" if how < 0.8 else "any" if how < 0.9 else "same")
+            expected[i, j] = {"mask": MASK, "any": int(v[i][26 + j] * VOCABULARY), "same": token}[kind]
+    assert kinds == {"mask", "any", "same"}
+    inputs, found = law.apply(batch, u)
+    assert torch.equal(inputs, expected)
+    assert torch.equal(found, targets)
+
+
+def test_the_shares_of_bert():
+    batch = torch.full((400, 100), 10)
+    inputs, targets = text.MaskTokens(1, 1000)(batch, generator(0))
+    chosen = targets != -100
+    n = int(chosen.sum())
+    assert n / batch.numel() == pytest.approx(0.15, abs=5 * math.sqrt(0.15 * 0.85 / batch.numel()))
+    for part, share in ((inputs == 1, 0.8), ((inputs != 1) & (inputs != 10), 0.0999), ((inputs == 10) & chosen, 0.1001)):
+        assert float(part.sum()) / n == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / n) + 1e-3)
+
+
+def test_deletion_closes_ranks_and_keeps_one():
+    batch = tokens()
+    for rate in (0.3, 1.0):
+        law = text.DeleteTokens(PAD, rate)
+        u, v = numbers(law, batch)
+        for row, found, w in zip(batch.tolist(), law.apply(batch, u).tolist(), v, strict=True):
+            words = [(y, x) for x, y in zip(row, w, strict=True) if x != PAD]
+            kept = [x for y, x in words if y >= rate] or [x for _, x in sorted(words)[-1:]]
+            assert found == kept + [PAD] * (13 - len(kept))
+    assert text.DeleteTokens(PAD, 1.0)(batch).ne(PAD).sum(1).tolist() == [0] + [1] * 11
+
+
+def test_swaps_are_transpositions_of_tokens():
+    batch = tokens()
+    law = text.SwapTokens(PAD, 0.4)
+    u, v = numbers(law, batch)
+    moved = 0
+    for row, found, w in zip(batch.tolist(), law.apply(batch, u).tolist(), v, strict=True):
+        words = [x for x in row if x != PAD]
+        n, expected = len(words), list(words)
+        for k in range(math.ceil(0.4 * n) if n > 1 else 0):
+            a, b = int(w[2 * k] * n), int(w[2 * k + 1] * (n - 1))
+            b += b >= a
+            expected[a], expected[b] = expected[b], expected[a]
+        moved += expected != words
+        assert found == expected + [PAD] * (13 - n)
+    assert moved > 8
+
+
+def test_padding_in_front_stays_in_front():
+    batch = tokens().flip(1)
+    found = text.SwapTokens(PAD, 0.8)(batch, generator(0))
+    assert torch.equal(found == PAD, batch == PAD)
+    assert torch.equal(found.sort(1).values, batch.sort(1).values)
+
+
+def test_back_translation_calls_the_users_translators():
+    calls = []
+
+    def there(texts):
+        calls.append(list(texts))
+        return [f"<{t}>" for t in texts]
+
+    def back(texts):
+        return [t.strip("<>").upper() for t in texts]
+
+    words = [f"text {i}" for i in range(40)]
+    law = text.BackTranslation(there, back, 0.5)
+    found = law(words, generator(1))
+    assert found == law(words, generator(1)) != law(words, generator(2))
+    assert calls[0] == [w for w, f in zip(words, found, strict=True) if f != w]
+    assert all(f in {w, w.upper()} for w, f in zip(words, found, strict=True))
+    assert 5 < len(calls[0]) < 35
+    assert text.BackTranslation(there, back, 0.0)(words, generator(1)) == words
+    assert len(calls) == 3  # with nothing to translate nobody is called
+    with pytest.raises(ValueError, match="took 40 texts and returned 39"):
+        text.BackTranslation(lambda texts: texts[1:], back, 1.0)(words)
+    with pytest.raises(ValueError, match=r"BackTranslation: probability must be in \[0, 1\], got 2"):
+        text.BackTranslation(there, back, 2.0)
