@@ -15,7 +15,7 @@ from danlu.layers import (
     without_norms,
 )
 from danlu.optim.roles import roles
-from danlu.task.models import CNN, NormFreeResNet, ResNet, ViT, norm_free_deep_mlp
+from danlu.task.models import CNN, NormFreeDeepMLP, NormFreeResNet, ResNet, ViT
 
 
 def test_a_block_is_the_oracle():
@@ -105,7 +105,7 @@ def test_standardized_takes_weights_over_and_keeps_what_it_is_told():
         standardized(model, 1.7, keep=("head",))
 
 
-@pytest.mark.parametrize("build", [NormFreeResNet, norm_free_deep_mlp])
+@pytest.mark.parametrize("build", [NormFreeResNet, NormFreeDeepMLP])
 def test_norm_free_models_have_no_norm_and_a_plain_head(build):
     model = build()
     assert not any(isinstance(module, NORMS) for module in model.modules())

@@ -3,7 +3,7 @@
 from danlu.task.models.attention import Attention
 from danlu.task.models.char_transformer import CharTransformer
 from danlu.task.models.cnn import CNN
-from danlu.task.models.deep_mlp import DeepMLP, bare_deep_mlp, norm_free_deep_mlp
+from danlu.task.models.deep_mlp import DeepMLP, NormFreeDeepMLP, bare_deep_mlp
 from danlu.task.models.mlp import MLP
 from danlu.task.models.resnet import NormFreeResNet, ResNet, bare_resnet
 from danlu.task.models.vit import ViT
@@ -14,10 +14,10 @@ __all__ = [
     "Attention",
     "CharTransformer",
     "DeepMLP",
+    "NormFreeDeepMLP",
     "NormFreeResNet",
     "ResNet",
     "ViT",
     "bare_deep_mlp",
     "bare_resnet",
-    "norm_free_deep_mlp",
 ]

@@ -1,4 +1,4 @@
-"""A multi-layer perceptron too deep to train on its own."""
+"""Residual perceptrons of 20 layers for images of 8×8 pixels: with batch norm, with nothing in its place, and norm-free."""
 
 from __future__ import annotations
 
@@ -6,37 +6,48 @@ from typing import final
 
 from torch import nn
 
-from danlu.layers import StandardizedLinear, activation_gain, standardized, without_norms
+from danlu.layers import NormFreeResidual, StandardizedLinear, activation_gain, without_norms
+from danlu.task.models.residual import Residual
 
-__all__ = ["DeepMLP", "bare_deep_mlp", "norm_free_deep_mlp"]
+__all__ = ["DeepMLP", "NormFreeDeepMLP", "bare_deep_mlp"]
 
 
 @final
 class DeepMLP(nn.Sequential):
-    """linear-batch norm-ReLU `depth` times, then one linear layer; 86,730 parameters. No residual connections.
+    """A linear layer, blocks h + linear(GELU(norm(h))), norm, GELU, a linear head: 20 hidden layers at 19 blocks.
 
     Args:
         width: units of each hidden layer.
-        depth: hidden layers.
+        depth: number of blocks.
         classes: K; the output is (N, K) logits for images of 64 pixels in any shape.
     """
 
-    def __init__(self, width: int = 64, depth: int = 20, classes: int = 10) -> None:
-        super().__init__(nn.Flatten())
-        for layer in range(depth):
-            self.append(nn.Sequential(nn.Linear(64 if layer == 0 else width, width), nn.BatchNorm1d(width), nn.ReLU()))
-        self.append(nn.Linear(width, classes))
+    def __init__(self, width: int = 64, depth: int = 19, classes: int = 10) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(64, width))
+        for _ in range(depth):
+            self.append(Residual(nn.Sequential(nn.BatchNorm1d(width), nn.GELU(), nn.Linear(width, width))))
+        self.extend((nn.BatchNorm1d(width), nn.GELU(), nn.Linear(width, classes)))
 
 
-def bare_deep_mlp(width: int = 64, depth: int = 20, classes: int = 10) -> nn.Module:
-    """Return a `DeepMLP` without its norms, weights as torch starts them: signals shrink by 0.4 a layer."""
+def bare_deep_mlp(width: int = 64, depth: int = 19, classes: int = 10) -> nn.Module:
+    """Return a `DeepMLP` without its norms, weights as torch starts them."""
     return without_norms(DeepMLP(width, depth, classes))
 
 
-def norm_free_deep_mlp(width: int = 64, depth: int = 20, classes: int = 10) -> nn.Module:
-    """Return a `DeepMLP` without its norms, all layers but the head standardised; pixels have variance 1 already."""
-    twin = standardized(bare_deep_mlp(width, depth, classes), activation_gain(nn.ReLU()), keep=(str(depth + 1),))
-    first = twin.get_submodule("1.0")
-    assert isinstance(first, StandardizedLinear)
-    first.gamma = 1.0
-    return twin
+@final
+class NormFreeDeepMLP(nn.Sequential):
+    """`DeepMLP` without norms: standardised weights but in the head, and blocks h + g·f(h) with g from 0.
+
+    Args:
+        width: units of each hidden layer.
+        depth: number of blocks.
+        classes: K; the output is (N, K) logits for images of 64 pixels in any shape.
+    """
+
+    def __init__(self, width: int = 64, depth: int = 19, classes: int = 10) -> None:
+        super().__init__(nn.Flatten(), StandardizedLinear(64, width))
+        gamma = activation_gain(nn.GELU())
+        for _ in range(depth):
+            branch = nn.Sequential(nn.GELU(), StandardizedLinear(width, width, gamma=gamma))
+            self.append(NormFreeResidual(branch, alpha=1.0))
+        self.extend((nn.GELU(), nn.Linear(width, classes)))
