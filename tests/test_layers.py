@@ -68,8 +68,9 @@ ALLOWED = {
     "inspection": TOOLS,
     "loss": TOOLS,
     "data": TOOLS,
+    "layers": TOOLS,
     "train": {"schedule", "loss", "data", "inspection", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
-    "task": {"train", "schedule", "loss", "data", *TOOLS},
+    "task": {"train", "schedule", "loss", "data", "layers", *TOOLS},
     "recipe": {"task", "train", "optim", "schedule", "data", *TOOLS},
     "report": {"inspection", *TOOLS},
     "cli": {"report", "inspection", "recipe", "task", "train", "optim", "schedule", "loss", "data", *TOOLS},
@@ -122,7 +123,7 @@ def test_no_file_outgrows_a_screenful_of_ideas():
     assert not long
 
 
-@pytest.mark.parametrize("package", ["danlu.optim", "danlu.schedule", "danlu.loss", "danlu.data"])
+@pytest.mark.parametrize("package", ["danlu.optim", "danlu.schedule", "danlu.loss", "danlu.data", "danlu.layers"])
 def test_importing_the_core_brings_torch_alone(package):
     """In a fresh interpreter: no command line, no plotting, no data libraries, no compiler."""
     code = f"import sys, {package}; print(*{{name.split('.')[0] for name in sys.modules}})"

@@ -10,7 +10,9 @@ from danlu.data.image import Normalise
 from danlu.keyed import generator
 from danlu.registry import Registry
 from danlu.task.models.cnn import CNN
+from danlu.task.models.deep_mlp import DeepMLP, NormFreeDeepMLP, bare_deep_mlp
 from danlu.task.models.mlp import MLP
+from danlu.task.models.resnet import NormFreeResNet, ResNet, bare_resnet
 from danlu.task.models.vit import ViT
 from danlu.task.task import Choice, Data, Defaults, Task
 
@@ -67,10 +69,24 @@ def _defaults(until: str, lr: float) -> Defaults:
     return Defaults(until, 64, optimizer, schedule, threads=1, augment=(jitter,))
 
 
+def _sgd(until: str, lr: float) -> Defaults:
+    optimizer = {"name": "sgd", "lr": lr, "momentum": 0.9, "nesterov": True}
+    return Defaults(until, 64, optimizer, {"name": "cosine", "warmup": "10%"}, threads=1)
+
+
 _models: Registry[Choice] = Registry("model of digits")
 _models.add("cnn", Choice(CNN, "three 3×3 convolutions with group norm", _defaults("30ep", 3e-3)))
 _models.add("mlp", Choice(MLP, "two hidden layers with dropout", _defaults("60ep", 2e-3)))
 _models.add("vit", Choice(ViT, "a small vision transformer on overlapping patches", _defaults("40ep", 3e-3)))
+
+# Two deep ones in three kinds each, for what becomes of a network without its norms; see docs/layers.md.
+_deep, _residual = _sgd("25ep", 0.05), _sgd("15ep", 0.05)
+_models.add("mlp_deep", Choice(DeepMLP, "20 residual layers with batch norm", _deep))
+_models.add("mlp_deep_bare", Choice(bare_deep_mlp, "mlp_deep without its norms", _deep))
+_models.add("mlp_deep_norm_free", Choice(NormFreeDeepMLP, "mlp_deep with standardised weights and closed blocks", _deep))
+_models.add("resnet", Choice(ResNet, "12 residual blocks with batch norm", _residual))
+_models.add("resnet_bare", Choice(bare_resnet, "resnet without its norms", _residual))
+_models.add("resnet_norm_free", Choice(NormFreeResNet, "resnet with standardised weights and closed blocks", _residual))
 
 digits = Task(
     "digits", "handwritten digits, 8×8 pixels, 10 classes (scikit-learn)", "image", _models, "cnn", load, augmentable=True

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from danlu.layers import DropPath
+
 __all__ = ["Attention", "Block", "initialise", "rotate"]
 
 
@@ -15,24 +17,28 @@ __all__ = ["Attention", "Block", "initialise", "rotate"]
 class Block(nn.Module):
     """x ← x + attention(norm(x)), then x ← x + down(GELU(up(norm(x)))): pre-norm (Xiong et al. 2020, arXiv:2002.04745).
 
+    Each of the two branches is dropped for some samples in training, if `drop_path` says so (`danlu.layers.DropPath`).
+
     Args:
         width: of a token, a multiple of `heads`.
         heads: attention heads.
         text: whether tokens are in a line and see only themselves and earlier ones, as in `Attention`.
+        drop_path: probability that a sample goes around a branch.
     """
 
-    def __init__(self, width: int, heads: int, *, text: bool = False) -> None:
+    def __init__(self, width: int, heads: int, *, text: bool = False, drop_path: float = 0.0) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
         self.attention = Attention(width, heads, text=text)
         self.network_norm = nn.LayerNorm(width)
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
+        self.drop = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tokens (N, T, width) after the block."""
-        x = x + self.attention(self.attention_norm(x))
-        return x + self.down(functional.gelu(self.up(self.network_norm(x))))
+        x = x + self.drop(self.attention(self.attention_norm(x)))
+        return x + self.drop(self.down(functional.gelu(self.up(self.network_norm(x)))))
 
 
 @final

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from danlu.layers import depth_rates
 from danlu.task.models.attention import Block, initialise
 
 __all__ = ["ViT"]
@@ -25,13 +26,14 @@ class ViT(nn.Module):
         depth: number of blocks.
         heads: attention heads of a block.
         classes: K; the output is (N, K) logits for images (N, 1, 8, 8).
+        drop_path: rate of the last block's branches; the first block has 0, those between are on the line.
     """
 
-    def __init__(self, width: int = 64, depth: int = 2, heads: int = 4, classes: int = 10) -> None:
+    def __init__(self, width: int = 64, depth: int = 2, heads: int = 4, classes: int = 10, *, drop_path: float = 0.0) -> None:
         super().__init__()
         self.patches = nn.Conv2d(1, width, kernel_size=4, stride=2)
         self.positions = nn.Parameter(0.5 * torch.randn(9, width))
-        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(Block(width, heads, drop_path=rate) for rate in depth_rates(drop_path, depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
         initialise(self)
