@@ -2,14 +2,17 @@
 
 Run `python benchmarks/trainer.py [--rounds 60] [--calls 100]`. Everybody makes the same updates of the same model on the same
 batches, by turns in one process: the bare loop (with the loss brought to the host, as anybody's log has it); the same loop with
-what the trainer does as well, by torch's own means: the gradient's norm and a learning rate schedule; `Update` alone; and the
-trainer without observers. Only ratios within a round count.
+what the trainer does as well, by torch's own means: the gradient's norm and a learning rate schedule; `Update` alone; the
+trainer without observers; the same with a folder and checkpoints, and with an inspection, of which none falls due in the timed
+updates, so that these two show what they cost in between. Only ratios within a round count.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import torch
@@ -17,7 +20,7 @@ from timing import Contestant, go_first, interleave, machine, ratio
 from torch import Tensor, nn
 
 from danlu.schedule import Cosine, Schedule
-from danlu.train import Trainer, Update
+from danlu.train import Inspect, Trainer, Update
 
 BATCHES = 50
 ENDLESS = 10**7
@@ -45,8 +48,8 @@ def predict(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Any:
     return nn.functional.cross_entropy(model(x), y, reduction="sum"), len(y)
 
 
-def contestants(problem: Callable[[], tuple[nn.Module, list[tuple[Tensor, Tensor]]]]) -> list[Contestant]:
-    """Everybody with a model and an optimizer of its own."""
+def contestants(problem: Callable[[], tuple[nn.Module, list[tuple[Tensor, Tensor]]]], held: ExitStack) -> list[Contestant]:
+    """Everybody with a model and an optimizer of its own; what they hold open is closed by `held`."""
 
     def parts() -> tuple[nn.Module, list[tuple[Tensor, Tensor]], torch.optim.Optimizer]:
         torch.manual_seed(0)
@@ -77,15 +80,16 @@ def contestants(problem: Callable[[], tuple[nn.Module, list[tuple[Tensor, Tensor
         make, batches = Update(model, predict, optimizer), _forever(data)
         return lambda: make([next(batches)]) and None
 
-    def trainer() -> Callable[[], None]:
+    def trainer(**more: Any) -> Callable[[], None]:
         model, data, optimizer = parts()
-        run = Trainer(
-            model, predict, optimizer, until=ENDLESS, evaluate_every=ENDLESS, schedule=Schedule(Cosine()), observers=[]
-        )
-        steps = run.steps(data)
+        lengths = {"until": ENDLESS, "evaluate_every": ENDLESS}
+        run = Trainer(model, predict, optimizer, schedule=Schedule(Cosine()), observers=[], **lengths, **more)
+        steps = held.enter_context(closing(run.steps(data)))
         return lambda: next(steps).update() and None
 
     made = {"bare": plain(whole=False), "by hand": plain(whole=True), "Update": update(), "Trainer": trainer()}
+    made["+ folder"] = trainer(out=f"{held.enter_context(tempfile.TemporaryDirectory())}/run", save_every=ENDLESS)
+    made["+ inspection"] = trainer(callbacks=[Inspect(every=ENDLESS)])
     return [Contestant(name, step) for name, step in made.items()]
 
 
@@ -103,12 +107,14 @@ def main() -> None:
     torch.set_num_threads(1)
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     for problem in (wide, convolutional):
-        everybody = contestants(problem)
-        interleave(everybody, arguments.rounds, arguments.calls)
+        with ExitStack() as held:
+            everybody = contestants(problem, held)
+            interleave(everybody, arguments.rounds, arguments.calls)
         print(f"\n{problem.__name__:<16}{'ms':>8}{'to bare':>10}{'to by hand':>12}   (median of the rounds' ratios)")
         for each in everybody:
             ratios = [ratio(each, other)[0] for other in everybody[:2]]
             print(f"{each.name:<16}{1e3 * each.median:8.3f}{ratios[0]:10.3f}{ratios[1]:12.3f}")
+    print(f"\nload at the end: {machine()['load']}")
 
 
 if __name__ == "__main__":

@@ -25,15 +25,15 @@ def key(*parts: int | str) -> int:
     Raises:
         TypeError: for a part that is neither; a float's text is no safe key.
     """
-    digest = hashlib.blake2b(digest_size=8)
+    whole = b""
     for part in parts:
         try:
             kind, text = ("s", part) if isinstance(part, str) else ("i", str(operator.index(part)))
         except TypeError:
             raise TypeError(f"key: a part must be a whole number or a word, got {part!r}") from None
         data = text.encode()
-        digest.update(f"{kind}{len(data)}:".encode() + data)
-    return int.from_bytes(digest.digest(), "big") >> 1
+        whole += f"{kind}{len(data)}:".encode() + data
+    return int.from_bytes(hashlib.blake2b(whole, digest_size=8).digest(), "big") >> 1
 
 
 def generator(*parts: int | str) -> torch.Generator:

@@ -66,6 +66,9 @@ def alone(make, function, precision="fp32", dtype=torch.float64):
     return list(model.parameters()), reports
 
 
+NEAR = {"lbfgs": 1e-9}  # it turns weights that differ by one rounding into some that differ by 1e-10
+
+
 def agree(rank, model, reports, wanted, near):
     for p, w in zip(model.parameters(), wanted[0], strict=True):
         whole = p.full_tensor() if hasattr(p, "full_tensor") else p
@@ -88,9 +91,9 @@ def training(rank, make, function, wrap, precision="fp32", dtype=torch.float64):
 
 
 def wrapped(rank):
-    for make in OPTIMIZERS.values():
+    for name, make in OPTIMIZERS.items():
         model, reports, _ = training(rank, make, loss, DistributedDataParallel)
-        agree(rank, model, reports, alone(make, loss), 1e-11)
+        agree(rank, model, reports, alone(make, loss), NEAR.get(name, 1e-11))
     model, reports, _ = training(rank, OPTIMIZERS["sgd"], with_part, DistributedDataParallel)
     agree(rank, model, reports, alone(OPTIMIZERS["sgd"], with_part), 1e-11)
     model, reports, update = training(rank, OPTIMIZERS["sgd"], loss, DistributedDataParallel, "fp16", torch.float32)
@@ -220,7 +223,7 @@ def sharded(rank):
     for name in ("sgd", "torch adamw"):
         make = OPTIMIZERS.get(name, lambda p: torch.optim.AdamW(p, lr=0.01))
         model, reports, _ = training(rank, make, loss, shard)
-        agree(rank, model, reports, alone(make, loss), 1e-11)
+        agree(rank, model, reports, alone(make, loss), NEAR.get(name, 1e-11))
     model, reports, _ = training(rank, OPTIMIZERS["sgd"], with_part, shard)
     agree(rank, model, reports, alone(OPTIMIZERS["sgd"], with_part), 1e-11)
     model, reports, _ = training(rank, OPTIMIZERS["sgd"], loss, shard, "fp16", torch.float32)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from danlu.train import NonFiniteError, Update
+from danlu.train.gradients import norms
 
 from .toys import Probing, WantsLoss, cut, loss, network, same, state, tokens
 
@@ -448,6 +449,19 @@ def test_a_transform_that_makes_nans_is_found_out():
     with pytest.raises(NonFiniteError, match=r"after the gradient transforms, loss is 1\..*gradients in 0\.bias"):
         Update(model, loss, optimizer, transforms=[spoil])([tokens(3)])
     assert same(state(model, optimizer), before)
+
+
+@pytest.mark.parametrize("answers", [[False], [False, None], [None]])
+def test_only_a_transform_that_says_false_saves_the_second_norm(answers, monkeypatch):
+    taken = []
+    monkeypatch.setattr("danlu.train.objective.norms", lambda gradients: taken.append(1) or norms(gradients))
+    model, other, batch = network(), network(), tokens(8)
+    transforms = [lambda parameters, answer=answer: answer for answer in answers]
+    looked = Update(model, loss, torch.optim.SGD(model.parameters(), lr=1.0), transforms=transforms, clip=0.01)([batch])
+    assert len(taken) == (1 if answers == [False] else 2)
+    assert looked == Update(other, loss, torch.optim.SGD(other.parameters(), lr=1.0), clip=0.01)([batch])
+    assert looked.clipped
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
 
 
 def test_skipping_ends_after_so_many_in_a_row():

@@ -49,6 +49,7 @@ class Scheduled:
             schedule.factor(0, total, steps_per_epoch)
             for group in optimizer.param_groups:
                 self._entry(group, key)
+        self._places = {key: _place(key) for key in self.schedules}
         self._remember()
 
     def set(self, step: int) -> None:
@@ -61,7 +62,7 @@ class Scheduled:
         for key, schedule in self.schedules.items():
             factor = schedule.factor(step, self.total, self.steps_per_epoch)
             for group in self.optimizer.param_groups:
-                _write(group, key, float(group[f"initial_{key}"]) * factor)
+                _write(group, *self._places[key], float(group[f"initial_{key}"]) * factor)
 
     def _remember(self) -> None:
         groups = self.optimizer.param_groups
@@ -99,9 +100,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _write(group: dict[str, Any], key: str, value: float) -> None:
+def _place(key: str) -> tuple[str, int | None]:
+    """The entry's name, and which element of it."""
     element = re.fullmatch(r"(.+)\[(\d+)\]", key)
-    name, index = (element[1], int(element[2])) if element else (key, None)
+    return (element[1], int(element[2])) if element else (key, None)
+
+
+def _write(group: dict[str, Any], name: str, index: int | None, value: float) -> None:
     old = group[name] if index is None else group[name][index]
     if torch.is_tensor(old):
         with torch.no_grad():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
+from torch import Tensor
 
 from danlu.loss import LossSum
 from danlu.train.replay import Surroundings
@@ -20,8 +20,7 @@ _UNKNOWN = LossSum(torch.zeros(()), 0)  # the sums over the window, before they 
 
 
 @final
-@dataclass(frozen=True)
-class Accumulated:
+class Accumulated(NamedTuple):
     """What was added up, over the window and all ranks.
 
     Args:
@@ -59,8 +58,10 @@ def accumulate(setup: Setup, window: Sequence[Any], stop: bool = False) -> Accum
     """
     if not window:
         raise ValueError("Update: the window is empty; give it at least one batch, as in update([batch])")
-    work = _Work(setup, window, stop)
     setup.clear()
+    if len(window) == 1 and setup.ranks.size == 1:
+        return _single(setup, window[0], stop)
+    work = _Work(setup, window, stop)
     try:
         whole = work.run()
     except Exception:
@@ -68,7 +69,25 @@ def accumulate(setup: Setup, window: Sequence[Any], stop: bool = False) -> Accum
             setup.ranks.fail()
         raise
     unit = setup.ranks.size / work.multiplier(whole)  # the wrappers average over ranks
-    return Accumulated(whole, unit, work.divides(whole), work.stop)
+    return Accumulated(whole, unit, bool(whole.parts), work.stop)
+
+
+def _single(setup: Setup, batch: Any, stop: bool) -> Accumulated:
+    """A window whose sums are known after its only forward pass."""
+    with setup.ranks.synced(True):
+        part = setup.forward(batch, alone=True)
+        if (scaler := setup.scaler) is not None and scaler.nominal is None:
+            scaler.nominal = float(part.count) or None
+        _backward(part.mean, None if scaler is None else scaler.scale)
+    return Accumulated(part.detach(), 1.0 if scaler is None else 1.0 / scaler.scale, mean=True, stop=stop)
+
+
+def _backward(loss: Tensor, factor: float | None) -> None:
+    """Add the gradients of loss·factor, a factor for float16 being applied in float32."""
+    if factor is not None:
+        loss = loss.to(torch.promote_types(loss.dtype, torch.float32)) * factor
+    if loss.requires_grad:  # not so for a micro-batch that the loss function gave up early
+        loss.backward()
 
 
 class _Work:
@@ -79,7 +98,6 @@ class _Work:
         self.told = False  # whether the other ranks have heard of this window
         self.seen: list[LossSum] = []
         self.passes = setup.ranks.passes(len(window))
-        self.alone = self.passes == 1 and setup.ranks.size == 1
 
     def run(self) -> LossSum:
         """Run forward and backward of every micro-batch; return the sums over all."""
@@ -94,7 +112,8 @@ class _Work:
                 first = self.seen[0].parts.keys()
                 if part.parts.keys() != first or (self.told and whole.parts.keys() != first):
                     raise ValueError(f"the parts of the loss must be the same in every micro-batch, got {sorted(part.parts)}")
-                self._backward(part, whole)
+                loss = part.over(whole) if whole.parts else part.total
+                _backward(loss, None if self.setup.scaler is None else self.multiplier(whole))
         return whole
 
     @property
@@ -107,15 +126,11 @@ class _Work:
         scaler = self.setup.scaler
         if scaler is None:
             return 1.0
-        return scaler.scale if self.divides(whole) else scaler.scale / (scaler.nominal or 1.0)
-
-    def divides(self, whole: LossSum) -> bool:
-        """Return whether backward runs on means."""
-        return bool(whole.parts) or self.alone
+        return scaler.scale if whole.parts else scaler.scale / (scaler.nominal or 1.0)
 
     def _forward(self, j: int) -> LossSum:
         """The j-th micro-batch's loss; past the end of the window, that of the last one with weight 0."""
-        part = self.setup.forward(self.window[min(j, len(self.window) - 1)], self.alone)
+        part = self.setup.forward(self.window[min(j, len(self.window) - 1)], alone=False)
         if j < len(self.window):
             return part
         return LossSum(part.total * 0, 0, parts={name: (total * 0, 0) for name, (total, _) in part.parts.items()})
@@ -134,10 +149,3 @@ class _Work:
         if self.setup.scaler is not None and self.setup.scaler.nominal is None:
             self.setup.scaler.nominal = float(whole.count) or None
         return whole
-
-    def _backward(self, part: LossSum, whole: LossSum) -> None:
-        total = part.over(whole) if self.divides(whole) else part.total
-        if self.setup.scaler is not None:
-            total = total.to(torch.promote_types(total.dtype, torch.float32)) * self.multiplier(whole)
-        if total.requires_grad:  # not so for a micro-batch that the loss function gave up early
-            total.backward()

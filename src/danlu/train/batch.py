@@ -11,13 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from danlu.ranges import Count, check, hints
+from danlu.train.walk import modules
 
 __all__ = ["device_of", "split_batch", "to_device"]
 
 
 def device_of(model: nn.Module) -> torch.device:
     """Return the device of the model's first parameter; the CPU if it has none."""
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
+    for module in modules(model):
+        for p in module._parameters.values():
+            if p is not None:
+                return p.device
+    return torch.device("cpu")
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
@@ -32,6 +37,8 @@ def to_device(batch: Any, device: torch.device) -> Any:
         The same structure.
     """
     if isinstance(batch, Tensor):
+        if batch.device == device:
+            return batch
         return batch.to(device, non_blocking=device.type == "cuda")  # towards the CPU nobody would wait for the copy
     if callable(getattr(batch, "to", None)):
         return batch.to(device)

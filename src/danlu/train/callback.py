@@ -74,8 +74,8 @@ class Callback(Observer):
         """Return the micro-batch to train on; `draw` is keyed by (seed, callback, step), all else would not resume."""
         return batch
 
-    def grads(self, parameters: Sequence[torch.Tensor], clock: Clock) -> None:
-        """Change ``p.grad`` of the mean loss in place, before the global norm is taken for clipping."""
+    def grads(self, parameters: Sequence[torch.Tensor], clock: Clock) -> bool | None:
+        """Change ``p.grad`` of the mean loss in place, before the norm for clipping; return False if nothing was changed."""
 
     def after_update(self, clock: Clock, report: Report) -> None:
         """After an update that was applied; weights may be changed, there are no gradients."""

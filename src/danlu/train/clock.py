@@ -134,8 +134,9 @@ class Clock:
 
     def _windows(self, length: Duration) -> int | None:
         """A length in windows, where it has one."""
-        known = {"st": True, "ep": self.steps_per_epoch is not None, "%": self.total is not None}
-        return length.steps(self.total, self.steps_per_epoch) if known.get(length.kind, False) else None
+        unit = length.unit
+        known = unit == "st" or (unit == "ep" and self.steps_per_epoch is not None) or (unit == "%" and self.total is not None)
+        return length.steps(self.total, self.steps_per_epoch) if known else None
 
     def _latest(self, like: Duration) -> float:
         """What the latest window added to `elapsed`, where it is not one window."""

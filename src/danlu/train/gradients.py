@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-__all__ = ["nonfinite_names", "on_host", "optimized", "scale", "total_norm"]
+__all__ = ["nonfinite_names", "norms", "on_host", "optimized", "scale"]
 
 
 def optimized(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -22,8 +22,8 @@ def scale(gradients: list[Tensor], factor: float) -> None:
         torch._foreach_mul_(gradients, factor)
 
 
-def total_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """√(Σ g²) over all elements of all gradients; non-finite as soon as one of them is.
+def norms(gradients: Sequence[Tensor]) -> list[Tensor]:
+    """√(Σ g²) of each gradient, non-finite as soon as an element is; √(Σ norm²) is the norm of all, taken on the host.
 
     Computed in float32 or wider: bfloat16 has three digits, and the square of a float16 may exceed float16. In
     float32 an element above 1e19 overflows the sum; the norm is then inf, though every gradient is finite.
@@ -32,17 +32,18 @@ def total_norm(gradients: Sequence[Tensor]) -> Tensor:
         gradients: at least one tensor, of any dtypes and devices; of sharded ones the norm is that of the whole.
 
     Returns:
-        The norm, still on the device.
+        The norms, still on their devices.
     """
     dense = [_dense(g) for g in gradients]
-    wide = reduce(torch.promote_types, (g.dtype for g in dense), torch.float32)
-    norms = torch._foreach_norm(dense, 2, dtype=wide)
-    return torch.linalg.vector_norm(torch.stack([_whole(n).to(dense[0].device) for n in norms]))
+    wide = reduce(torch.promote_types, {g.dtype for g in dense}, torch.float32)
+    return [_whole(norm) for norm in torch._foreach_norm(dense, 2, dtype=wide)]
 
 
 def on_host(values: Sequence[float | Tensor]) -> list[float]:
     """Return the numbers as floats; those on a GPU are waited for together, once."""
-    away = [value.detach().double() for value in values if isinstance(value, Tensor) and value.is_cuda]
+    away = [value.detach() for value in values if isinstance(value, Tensor) and value.is_cuda]
+    # stacked, float32 and float64 become float64; of a large int64 count, float32 would lose digits
+    away = [value if value.dtype == torch.float32 else value.double() for value in away]
     read = iter(torch.stack([value.to(away[0].device) for value in away]).tolist() if away else ())
     return [next(read) if isinstance(value, Tensor) and value.is_cuda else float(value) for value in values]
 

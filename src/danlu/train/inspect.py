@@ -77,15 +77,16 @@ class Inspect(Callback):
         kept = [line for line in whole if json.loads(line)["step"] < clock.step]
         self.path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
-    def grads(self, parameters: Sequence[Tensor], clock: Clock) -> None:
+    def grads(self, parameters: Sequence[Tensor], clock: Clock) -> bool:
         """Look, when it is due; of several evaluations in one update, at the first."""
         if self._seen or not clock.due(self.every):
-            return
+            return False
         with torch.no_grad():
             trained = set(parameters)
             for p, name in self._names.items():
                 if p in trained and p.grad is not None:
                     self._seen[name] = (p, p.detach().clone(), read(p, p.grad))
+        return False
 
     def after_update(self, clock: Clock, report: Report) -> None:
         """Measure how far the update went, and write the look down."""

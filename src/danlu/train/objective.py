@@ -12,9 +12,10 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from danlu.loss import LossSum
 from danlu.train.accumulate import Accumulated, accumulate
 from danlu.train.clip import clip_coefficient
-from danlu.train.gradients import nonfinite_names, on_host, optimized, scale, total_norm
+from danlu.train.gradients import nonfinite_names, norms, on_host, optimized, scale
 from danlu.train.replay import Surroundings
 from danlu.train.report import NonFiniteError, NothingCountedError, Report
 from danlu.train.setup import Setup
@@ -54,14 +55,18 @@ class Objective:
         Returns:
             f(w), detached, the same on all ranks.
         """
+        return self.evaluate().mean
+
+    def evaluate(self) -> LossSum:
+        """Do what a call does, and return the sums behind f."""
         again = self.report is not None
         with self._start.replayed() if again else nullcontext(), torch.enable_grad():
-            mean, report = self._evaluate()
+            sums, report = self._evaluate()
         if self.report is not None:
             evaluations, stop = self.report.evaluations + 1, self.report.stop or report.stop
             report = replace(self.report, evaluations=evaluations, backoffs=report.backoffs, scale=report.scale, stop=stop)
         self.report = report
-        return mean
+        return sums
 
     def forget(self) -> None:
         """Undo what evaluating did: gradients, random states, buffers and the scale are as if there had been no call."""
@@ -70,7 +75,7 @@ class Objective:
         if self.setup.scaler is not None and self._scale is not None:
             self.setup.scaler.load_state_dict(self._scale)
 
-    def _evaluate(self) -> tuple[Tensor, Report]:
+    def _evaluate(self) -> tuple[LossSum, Report]:
         scaler, clip = self.setup.scaler, self.setup.clip
         while True:
             found = accumulate(self.setup, self.window, self.stop)
@@ -85,18 +90,22 @@ class Objective:
             self._start.restore()
         if not self.setup.transforms:
             scale(gradients, unit * (1.0 if clip is None else clip_coefficient(report.grad_norm, clip)))
-            return found.sums.mean, report
+            return found.sums, report
         scale(gradients, unit)
         norm = self._transformed(report)
         if clip is not None and norm > clip:
             scale(self.setup.gradients(), clip_coefficient(norm, clip))
-        return found.sums.mean, replace(report, clipped=clip is not None and norm > clip)
+        return found.sums, replace(report, clipped=clip is not None and norm > clip)
 
     def _transformed(self, report: Report) -> float:
         """Apply the transforms; return the norm afterwards."""
+        changed = False
         for transform in self.setup.transforms:
-            transform([p for p in optimized(self.setup.optimizer) if p.grad is not None])
-        norm = on_host([total_norm(self.setup.gradients())])[0]
+            if transform([p for p in optimized(self.setup.optimizer) if p.grad is not None]) is not False:
+                changed = True
+        if not changed:
+            return report.grad_norm
+        norm = math.hypot(*on_host(norms(self.setup.gradients())))
         if not math.isfinite(norm):
             reason = self._blame(report).replace("loss is", "after the gradient transforms, loss is")
             raise NonFiniteError(replace(report, skipped=True, clipped=False, evaluations=0, reason=reason))
@@ -105,17 +114,17 @@ class Objective:
     def _measure(self, found: Accumulated, gradients: list[Tensor]) -> tuple[Report, float]:
         """Return the numbers of an evaluation, and what turns ``p.grad`` into the gradient of the mean."""
         sums, scaler, clip = found.sums, self.setup.scaler, self.setup.clip
-        pairs = {"": (sums.total, sums.count), **sums.measures, **sums.parts}
-        norm = [total_norm(gradients)] if gradients else []
-        *flat, last = on_host([*(x for pair in pairs.values() for x in pair), *(norm or [0.0])])
-        numbers = dict(zip(pairs, zip(flat[::2], flat[1::2], strict=True), strict=True))
-        total, count = numbers.pop("")
+        pairs = {**sums.measures, **sums.parts}
+        flat = [sums.total, sums.count, *(x for pair in pairs.values() for x in pair)]
+        total, count, *rest = on_host([*flat, *(norms(gradients) if gradients else [])])
+        numbers = {name: (rest[2 * i], rest[2 * i + 1]) for i, name in enumerate(pairs)}
+        grad_norm = math.hypot(*rest[2 * len(pairs) :])
         parts = {name: numbers.pop(name) for name in sums.parts}
         terms = [(total, count), *parts.values()]
         empty = not any(n for _, n in terms)
         unit = found.unit if found.mean or not count else found.unit / count
         loss = math.nan if empty else math.fsum(a / n for a, n in terms if n)
-        grad_norm = last * unit
+        grad_norm *= unit
         finite = math.isfinite(loss) and math.isfinite(grad_norm)
         report = Report(
             loss=loss,

@@ -9,6 +9,7 @@ from typing import final
 from torch import nn
 
 from danlu.keyed import default_generators
+from danlu.train.walk import modules
 
 __all__ = ["Surroundings"]
 
@@ -27,16 +28,20 @@ class Surroundings:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.random = [(each, each.get_state()) for each in default_generators()]
-        self.buffers = [(name, buffer.clone()) for name, buffer in model.named_buffers()]
+        self.buffers = [
+            (module, name, buffer.clone())
+            for module in modules(model)
+            for name, buffer in module._buffers.items()
+            if buffer is not None
+        ]
 
     def restore(self) -> None:
         """Put everything back as it was copied."""
         for each, state in self.random:
             each.set_state(state)
-        now = dict(self.model.named_buffers())  # by name: a forward pass may have put in a new tensor
-        for name, saved in self.buffers:
+        for module, name, saved in self.buffers:  # by name: a forward pass may have put in a new tensor
             # past autograd: a graph that waits for its backward pass may hold a buffer, and gets it as it was
-            now[name].data.copy_(saved)
+            module.get_buffer(name).data.copy_(saved)
 
     @contextmanager
     def replayed(self) -> Iterator[None]:

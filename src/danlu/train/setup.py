@@ -15,6 +15,7 @@ from danlu.train.gradients import optimized
 from danlu.train.precision import Precision, autocast
 from danlu.train.ranks import Ranks
 from danlu.train.scaler import LossScaler
+from danlu.train.walk import modules
 
 __all__ = ["Setup"]
 
@@ -29,7 +30,7 @@ class Setup:
         loss: ``loss(model, batch)``, the user's.
         optimizer: whose parameters' gradients are wanted.
         precision: of the forward pass.
-        transforms: of the mean loss's gradient, before it is clipped; each is given the parameters that have one.
+        transforms: of the mean loss's gradient, before it is clipped; each is given the parameters that have one; see `Update`.
         clip: the largest norm of the gradient, or None.
         scaler: of the loss, in float16.
         ranks: who else works on the window.
@@ -39,7 +40,7 @@ class Setup:
     loss: Callable[[nn.Module, Any], Any]
     optimizer: torch.optim.Optimizer
     precision: Precision
-    transforms: Sequence[Callable[[Sequence[Tensor]], None]]
+    transforms: Sequence[Callable[[Sequence[Tensor]], bool | None]]
     clip: float | None
     scaler: LossScaler | None
     ranks: Ranks
@@ -52,9 +53,13 @@ class Setup:
 
     def clear(self) -> None:
         """Set every gradient to None, those of frozen layers as well."""
-        for p in (*self.model.parameters(), *optimized(self.optimizer)):
+        for module in modules(self.model):
+            for p in module._parameters.values():
+                if p is not None:
+                    p.grad = None
+        for p in optimized(self.optimizer):
             p.grad = None
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients of the optimizer's parameters, as far as there are any."""
-        return [p.grad for p in optimized(self.optimizer) if p.grad is not None]
+        return [gradient for p in optimized(self.optimizer) if (gradient := p.grad) is not None]

@@ -244,6 +244,5 @@ class Trainer:
         state, self._loaded = self._loaded, None
         return state
 
-    def _transform(self, callback: Callback, parameters: Sequence[torch.Tensor]) -> None:
-        if self.loop is not None:
-            callback.grads(parameters, self.loop.clock)
+    def _transform(self, callback: Callback, parameters: Sequence[torch.Tensor]) -> bool | None:
+        return False if self.loop is None else callback.grads(parameters, self.loop.clock)

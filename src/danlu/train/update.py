@@ -54,7 +54,7 @@ class Update:
         precision: of the forward pass; weights stay as they are. With "fp16" the loss is scaled by a `LossScaler`, and
             an overflow of the gradients is no failure: the same evaluation is made again with a smaller scale.
         transforms: ``transform(parameters)`` changes ``p.grad`` of the mean loss in place, before it is clipped; the report
-            has the norm before.
+            has the norm before. One that returns False has changed nothing, and a second norm is saved if none has.
         clip: the largest global 2-norm of the gradient of the mean loss, or None; see `clip_coefficient`.
         nonfinite: "raise" a `NonFiniteError`; or "skip" the update and say so in the report; or skip it and ask the
             loop to "stop", by ``report.stop``.
@@ -78,7 +78,7 @@ class Update:
         optimizer: torch.optim.Optimizer,
         *,
         precision: Precision = "fp32",
-        transforms: Sequence[Callable[[Sequence[Tensor]], None]] = (),
+        transforms: Sequence[Callable[[Sequence[Tensor]], bool | None]] = (),
         clip: Positive | None = None,
         nonfinite: Literal["raise", "skip", "stop"] = "raise",
         max_skips: Count = 100,
@@ -163,10 +163,10 @@ class Update:
                 # torch's annotation wants a float, but its L-BFGS and others convert a tensor themselves
                 self.optimizer.step(objective)  # pyrefly: ignore[no-matching-overload]
             return
-        loss = objective()
         if "loss" in self.needs:
-            self.optimizer.step(loss=loss)  # pyrefly: ignore[no-matching-overload]
+            self.optimizer.step(loss=objective())  # pyrefly: ignore[no-matching-overload]
         else:
+            objective.evaluate()
             self.optimizer.step()
 
     def _abandoned(self, abandoned: AbandonedError) -> Report:
