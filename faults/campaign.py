@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from faults.bench import Bench, Verdict, bits, complete, notes, small_disk, started, tree
 from faults.hostile import hostile_files, reseal
 from faults.process import attempt, begun, finish, kill
+from faults.several import restarted
 from faults.trainee import Plan
 
 __all__ = ["CONTROL", "ROWS"]
@@ -338,6 +339,7 @@ ROWS = (
     full_disk,
     nonfinite,
     configurations,
+    restarted,
     surroundings,
 )
 """All of it, in the order of docs/reliability.md."""

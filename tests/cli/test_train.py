@@ -3,6 +3,8 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from danlu.cli import app
@@ -89,6 +91,28 @@ def test_a_run_that_fails_is_one_line_and_exit_1():
     assert len(errors) == 1
     assert "finite" in errors[0]
     assert "Traceback" not in result.output
+
+
+class WantsTooMuch(Observer):
+    def update(self, clock, report):
+        if clock.done == 2:
+            torch.empty(2**48)  # more than there are addresses
+
+
+def test_no_memory_is_one_line_and_the_last_checkpoint_stays(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("danlu.cli.run.PlainLog", WantsTooMuch)
+        result = train("digits", *QUICK, "--save-every", "1")
+    assert result.exit_code == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: out of memory: ")
+    assert errors[0].endswith("; lower batch, or make room and danlu resume runs/digits-1")
+    assert "Traceback" not in result.output
+    assert CliRunner().invoke(app, ["resume", "runs/digits-1"]).exit_code == 0
+    train("digits", *QUICK)
+    ended, whole = (load_file(f"runs/digits-{n}/model.safetensors") for n in (1, 2))
+    assert all(torch.equal(ended[name], whole[name]) for name in whole)
 
 
 class PressCtrlC(Observer):

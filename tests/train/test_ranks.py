@@ -1,13 +1,8 @@
 """Two processes against one, over gloo. Many checks share a launch, which takes some seconds."""
 
-import time
-from datetime import timedelta
-from pathlib import Path
-
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,23 +20,6 @@ OPTIMIZERS = {
     "sam": lambda p: optim.SAM(p, lr=0.1),
     "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=3),
 }
-
-
-def launched(rank, work, store):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=dist.FileStore(store, 2), rank=rank, world_size=2, timeout=timedelta(seconds=20))
-    try:
-        work(rank)
-        dist.barrier()  # who is done first must not close the connection of the other
-    finally:
-        dist.destroy_process_group()
-
-
-@pytest.fixture
-def launch(tmp_path, monkeypatch):
-    """Run a function in two new processes, which have to find this file by the name that pytest gave it."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[__name__.count(".")]))
-    return lambda work: mp.spawn(launched, args=(work, str(tmp_path / "store")), nprocs=2)
 
 
 def shares(batch):
@@ -168,10 +146,9 @@ def failures_are_shared(rank):
         update, failing.on = new(failing), None
         for _ in range(updates):
             assert not update(window).skipped
-        failing.on, started = 0, time.perf_counter()
+        failing.on = 0
         with pytest.raises(ZeroDivisionError if rank == 0 else RankError):
             update(window)
-        assert time.perf_counter() - started < 5
 
     def detached(model, batch):
         found = loss(model, batch)

@@ -1,10 +1,13 @@
+import os
+
 import pytest
-from safetensors.torch import load_model
+import torch
+from safetensors.torch import load_file, load_model
 from torch import nn
 
-from danlu.train import RunDirectory
+from danlu.train import RunDirectory, Trainer
 
-from .toys import same
+from .toys import loss, network, same, tokens
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "status.json", "model.safetensors"])
@@ -50,3 +53,29 @@ def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path):
         directory.write_text("notes", "half of this \ud800 is no text")
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "notes"}
     assert (tmp_path / "notes").read_text() == "old"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_files_have_the_permissions_of_the_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        model = network()
+        Trainer(model, loss, torch.optim.Adam(model.parameters()), until=2, out=tmp_path / "a", observers=[]).fit([tokens(3)])
+    finally:
+        os.umask(before)
+    found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"model.safetensors", "optimizer.safetensors", "state.json", "metrics.jsonl", "latest"} <= set(found)
+    assert set(found.values()) == {0o666 & ~mask}
+
+
+def test_names_are_those_of_the_model_that_was_compiled(tmp_path):
+    model, plain = network(), network(1)
+    compiled = torch.compile(model, backend="eager")
+    run = {"until": 2, "observers": []}
+    Trainer(compiled, loss, torch.optim.Adam(compiled.parameters()), out=tmp_path / "a", **run).fit([tokens(3)])
+    found = load_file(tmp_path / "a" / "model.safetensors")
+    assert sorted(found) == sorted(plain.state_dict())
+    again = Trainer(plain, loss, torch.optim.Adam(plain.parameters()), out=tmp_path / "a", resume=True, **run)
+    again.fit([tokens(3)])  # a checkpoint of the compiled model is one of the model
+    assert same(plain.state_dict(), found)
+    torch.compiler.reset()

@@ -157,6 +157,42 @@ def test_a_plain_data_loader_resumes_with_one_warning(tmp_path):
     assert same(files(tmp_path / "a"), files(tmp_path / "b"))
 
 
+class KeepsItsPlace:
+    """In the form of torchdata's StatefulDataLoader: it shuffles, augments and says where it is."""
+
+    def __init__(self):
+        self.data, self.at, self.order, self.read = Noisy(), 0, [], 0
+
+    def __len__(self):
+        return 5
+
+    def __iter__(self):
+        if not self.at:
+            self.order = torch.randperm(18).tolist()
+        while self.at < 5:
+            chosen = self.order[4 * self.at : 4 * self.at + 4]
+            self.at += 1
+            self.read += 1
+            yield tuple(torch.stack(part) for part in zip(*(self.data[i] for i in chosen), strict=True))
+        self.at = 0
+
+    def state_dict(self):
+        return {"at": self.at, "order": list(self.order)}
+
+    def load_state_dict(self, state):
+        self.at, self.order = state["at"], state["order"]
+
+
+@pytest.mark.parametrize("at", [4, 5, 7])
+def test_a_loader_that_keeps_its_place_goes_on_from_it(tmp_path, at):
+    fit(tmp_path / "a", data=KeepsItsPlace())
+    fit(tmp_path / "b", Signal(at), data=KeepsItsPlace())
+    data = KeepsItsPlace()
+    fit(tmp_path / "b", data=data, resume=True)  # no warning, and nothing is read twice
+    assert data.read == UPDATES - at
+    assert same(files(tmp_path / "a"), files(tmp_path / "b"))
+
+
 def test_damage_is_told_and_the_one_before_is_used(tmp_path, whole):
     out = tmp_path / "run"
     fit(out, Signal(7))

@@ -18,6 +18,7 @@ from danlu.recipe import Recipe, prepare
 from danlu.schedule import Duration
 from danlu.task import TASKS
 from danlu.train import DamagedError, Keep, MismatchError, NonFiniteError, PlainLog
+from danlu.train.micro_batch import is_about_memory
 
 __all__ = ["EXIT_CODES", "KeepBest", "SaveEvery", "carry_out"]
 
@@ -50,6 +51,10 @@ def carry_out(recipe: Recipe, folder: Path, *, save_every: str, keep_best: bool,
             result = run.fit()
         except KeyboardInterrupt:
             fail([f"left at once; no weights were written, the numbers so far are in {folder}"], INTERRUPTED)
+        except (MemoryError, RuntimeError) as error:
+            if not is_about_memory(error):
+                raise
+            fail([f"out of memory: {error}; lower batch, or make room and danlu resume {folder}"], FAILED)
     typer.echo(summary(run, result))
     if result.interrupted:
         raise typer.Exit(RESUMABLE if result.signal == "SIGTERM" else INTERRUPTED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -62,22 +64,24 @@ def _read() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(pixels).float().view(-1, 1, 8, 8) / 16, torch.from_numpy(labels).long()
 
 
-def _defaults(until: str, lr: float) -> Defaults:
-    optimizer = {"name": "adamw", "lr": lr, "weight_decay": 0.05}
+def _defaults(until: str, optimizer: dict[str, Any]) -> Defaults:
     # One thread: a second one saves little on images this small, and costs dearly where the cores have other work.
     schedule, jitter = {"name": "cosine", "warmup": "10%"}, {"name": "jitter", "size": 0.1}
     return Defaults(until, 64, optimizer, schedule, threads=1, augment=(jitter,))
 
 
+def _adamw(until: str, lr: float) -> Defaults:
+    return _defaults(until, {"name": "adamw", "lr": lr, "weight_decay": 0.05})
+
+
 def _sgd(until: str, lr: float) -> Defaults:
-    optimizer = {"name": "sgd", "lr": lr, "momentum": 0.9, "nesterov": True}
-    return Defaults(until, 64, optimizer, {"name": "cosine", "warmup": "10%"}, threads=1)
+    return _defaults(until, {"name": "sgd", "lr": lr, "momentum": 0.9, "nesterov": True})
 
 
 _models: Registry[Choice] = Registry("model of digits")
-_models.add("cnn", Choice(CNN, "three 3×3 convolutions with group norm", _defaults("30ep", 3e-3)))
-_models.add("mlp", Choice(MLP, "two hidden layers with dropout", _defaults("60ep", 2e-3)))
-_models.add("vit", Choice(ViT, "a small vision transformer on overlapping patches", _defaults("40ep", 3e-3)))
+_models.add("cnn", Choice(CNN, "three 3×3 convolutions with group norm", _adamw("30ep", 3e-3)))
+_models.add("mlp", Choice(MLP, "two hidden layers with dropout", _adamw("60ep", 2e-3)))
+_models.add("vit", Choice(ViT, "a small vision transformer on overlapping patches", _adamw("40ep", 3e-3)))
 
 # Two deep ones in three kinds each, for what becomes of a network without its norms; see docs/layers.md.
 _deep, _residual = _sgd("25ep", 0.05), _sgd("15ep", 0.05)

@@ -15,6 +15,7 @@ from danlu.schedule import Duration
 from danlu.train.callback import Callback
 from danlu.train.clock import Clock
 from danlu.train.events import Result, Row
+from danlu.train.unwrapped import unwrapped
 
 if TYPE_CHECKING:
     from danlu.train.trainer import Trainer
@@ -72,7 +73,7 @@ class EarlyStop(Callback):
 
     def attach(self, trainer: Trainer) -> None:
         """Keep the model, and where it is judged."""
-        self._model: nn.Module = trainer.model
+        self._model: nn.Module = unwrapped(trainer.model)
         self._judged: Callable[[], AbstractContextManager[None]] = trainer.eval_weights
 
     def start(self, clock: Clock) -> None:

@@ -45,7 +45,8 @@ def evaluate(
     """(Σ totals)/(Σ counts) over all batches, in eval mode and without gradients; exact for ragged batches.
 
     With a model in DistributedDataParallel each rank gives the batches of its own share, of any number and size, and
-    the result is that of all, on every rank. Give no item twice: shares need no padding.
+    the result is that of all, on every rank. Give no item twice: shares need no padding. Buffers, such as BatchNorm's
+    running statistics, become those of the first rank, so that all judge the same model.
 
     Every module goes back to the mode that it was in, also when the loss function raises.
 
@@ -72,6 +73,7 @@ def evaluate(
     modes = [(module, module.training) for module in model.modules()]
     device, ranks = device_of(model), Ranks(model)
     tally, batch_count = Tally(), 0
+    ranks.share_buffers()
     model.eval()
     try:
         with torch.no_grad():

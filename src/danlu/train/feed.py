@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Any
 
 from danlu.keyed import seed_all
+from danlu.train.callback import Stateful
 from danlu.train.window import Accumulate, windows
 
-__all__ = ["feed"]
+__all__ = ["feed", "place_of"]
 
 
-def feed(batches: Any, accumulate: Accumulate, seed: int, epoch: int = 0, within: int = 0) -> Iterator[tuple[int, list[Any]]]:
+def place_of(batches: Any) -> Mapping[str, Any] | None:
+    """Return the place in data that keep one themselves, as torchdata's loaders do; None for others, and for keyed ones."""
+    own = isinstance(batches, Stateful) and not _is_keyed(batches)
+    return batches.state_dict() if own else None
+
+
+def feed(
+    batches: Any,
+    accumulate: Accumulate,
+    seed: int,
+    epoch: int = 0,
+    within: int = 0,
+    place: Mapping[str, Any] | None = None,
+) -> Iterator[tuple[int, list[Any]]]:
     """Yield the windows of epoch `epoch` from window `within` on, then those of the next epochs, without end.
 
     No window spans two epochs. Torch's generators are seeded with (seed, "epoch", e) before epoch e, which is where a
@@ -27,8 +41,9 @@ def feed(batches: Any, accumulate: Accumulate, seed: int, epoch: int = 0, within
         accumulate: batches per window.
         seed: of the run.
         epoch: number of the first epoch.
-        within: windows of it to leave out. Without `start` they are read and thrown away, and if the data are not
+        within: windows of it to leave out. Without `start` or `place` they are read and thrown away, and if the data are not
             a list and not keyed, a warning says what must hold for the rest to be what it would have been.
+        place: what `place_of` said there, for data that keep their place; they go on from it by themselves.
 
     Yields:
         The epoch's number and a window.
@@ -40,30 +55,39 @@ def feed(batches: Any, accumulate: Accumulate, seed: int, epoch: int = 0, within
         seed_all(seed, "epoch", e)
         start = within if e == epoch else 0
         empty = start == 0  # where windows are left out, nothing may remain
-        for window in _windows(batches, accumulate, seed, e, start):
+        for window in _windows(batches, accumulate, seed, e, start, place if e == epoch else None):
             empty = False
             yield e, window
         if empty:
             raise ValueError(f"train gave no batch in epoch {e}; a generator can be read only once, give a list")
 
 
-def _windows(batches: Any, accumulate: int, seed: int, epoch: int, start: int) -> Iterator[list[Any]]:
-    method = getattr(batches, "epoch", None)
-    if callable(method):
+def _is_keyed(batches: Any) -> bool:
+    return callable(getattr(batches, "epoch", None))
+
+
+def _windows(
+    batches: Any, accumulate: int, seed: int, epoch: int, start: int, place: Mapping[str, Any] | None
+) -> Iterator[list[Any]]:
+    if _is_keyed(batches):
+        method = batches.epoch
         if start and "start" in inspect.signature(method).parameters:
             return windows(method(epoch, start=start * accumulate), accumulate)
         return islice(windows(method(epoch), accumulate), start, None)
     if isinstance(batches, Sequence):
         return windows(islice(batches, start * accumulate, None), accumulate)
+    if place is not None and place_of(batches) is not None:
+        batches.load_state_dict(place)
+        return windows(_seeded(batches, accumulate, seed, epoch, start), accumulate)
     if start:
         what = f"train is not keyed: its first {start * accumulate} batches are read again and thrown away"
         warnings.warn(f"{what}; the rest is the same only if order and randomness come from torch's generators", stacklevel=2)
     return islice(windows(_seeded(batches, accumulate, seed, epoch), accumulate), start, None)
 
 
-def _seeded(batches: Iterable[Any], accumulate: int, seed: int, epoch: int) -> Iterator[Any]:
+def _seeded(batches: Iterable[Any], accumulate: int, seed: int, epoch: int, start: int = 0) -> Iterator[Any]:
     rest = iter(batches)  # with the first batch it draws a DataLoader's order, from (seed, "epoch", e)
-    for k in count():
+    for k in count(start * accumulate):
         if k and k % accumulate == 0:
             seed_all(seed, "fetch", epoch, k // accumulate)
         try:

@@ -14,6 +14,7 @@ from danlu.train.callback import Callback
 from danlu.train.clock import Clock
 from danlu.train.events import Result
 from danlu.train.report import Report
+from danlu.train.unwrapped import unwrapped
 
 if TYPE_CHECKING:
     from danlu.train.trainer import Trainer
@@ -59,14 +60,15 @@ class Freeze(Callback):
 
     def attach(self, trainer: Trainer) -> None:
         """Find the parameters."""
-        named = dict(trainer.model.named_parameters())
+        model = unwrapped(trainer.model)
+        named = dict(model.named_parameters())
         for glob in (*self.names, *self.but):
             if not any(fnmatchcase(name, glob) for name in named):
                 raise ValueError(f"Freeze: no parameter is called {glob!r}{did_you_mean(glob, named)}")
         self._parameters = [p for name, p in named.items() if self._meant(name)]
         self._norms = [
             module
-            for name, module in trainer.model.named_modules()
+            for name, module in model.named_modules()
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and self._meant(f"{name}.weight" if name else "weight")
         ]
 

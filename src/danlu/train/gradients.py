@@ -8,6 +8,8 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
+from danlu.train.unwrapped import unwrapped
+
 __all__ = ["nonfinite_names", "norms", "on_host", "optimized", "scale"]
 
 
@@ -50,7 +52,7 @@ def on_host(values: Sequence[float | Tensor]) -> list[float]:
 
 def nonfinite_names(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[str]:
     """Yield the names of the parameters whose gradient has an inf or a nan, in the optimizer's order."""
-    names = {id(p): name for name, p in model.named_parameters()}
+    names = {id(p): name for name, p in unwrapped(model).named_parameters()}
     for position, p in enumerate(optimized(optimizer)):
         if p.grad is not None and not bool(_whole(_dense(p.grad).isfinite().all())):
             yield names.get(id(p), f"the optimizer's parameter {position}")

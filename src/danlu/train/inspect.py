@@ -19,6 +19,7 @@ from danlu.train.callback import Callback
 from danlu.train.clock import Clock
 from danlu.train.report import Report
 from danlu.train.trackers import TensorBoard
+from danlu.train.unwrapped import unwrapped
 
 if TYPE_CHECKING:
     from danlu.train.trainer import Trainer
@@ -62,8 +63,10 @@ class Inspect(Callback):
         self._seen: dict[str, tuple[Tensor, Tensor, Layer]] = {}
 
     def attach(self, trainer: Trainer) -> None:
-        """Learn the names."""
-        self._names = {p: name for name, p in trainer.model.named_parameters()}
+        """Learn the names; of several processes the first one writes."""
+        self._names = {p: name for name, p in unwrapped(trainer.model).named_parameters()}
+        if trainer.ranks.rank:
+            self.path = self.tensorboard = None
 
     def start(self, clock: Clock) -> None:
         """Forget an earlier run; of a resumed one, drop what the file has of later updates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, final
 
@@ -13,9 +13,10 @@ from danlu.train.callback import taking
 from danlu.train.clock import Clock
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
-from danlu.train.feed import feed
+from danlu.train.feed import feed, place_of
 from danlu.train.interrupt import Interrupt
 from danlu.train.log import JsonLines, PlainLog
+from danlu.train.ranks import Ranks
 from danlu.train.rates import rates
 from danlu.train.report import Report
 from danlu.train.run_directory import RunRecord
@@ -40,19 +41,24 @@ class Loop:
     """
 
     def __init__(self, trainer: Trainer, train: Any, valid: Any) -> None:
-        self.trainer, self.train, self.valid = trainer, train, valid
-        self.clock, self.tally, self.history = _clock(trainer, train), Tally(), list[Row]()
+        self.trainer, self.train, self.valid, self.ranks = trainer, train, valid, trainer.ranks
+        self.clock, self.tally, self.history = self.ranks.together(lambda: _clock(trainer, train)), Tally(), list[Row]()
+        _of_one_length(self.ranks, self.clock)
         self.rates = rates(trainer.schedule, trainer.optimizer, self.clock)
+        self.place: Mapping[str, Any] | None = None  # of data that keep one themselves
         if (state := trainer.loaded()) is not None:
             self.clock = self.clock.moved(state["clock"])
             self.tally.load_state_dict(state["tally"])
             self.history = [dict(row) for row in state["history"]]
+            self.place = state.get("data")
+        self.key = (trainer.seed, *(("rank", self.ranks.rank) if self.ranks.rank else ()))  # of all but the data
         self.watching = _watching(trainer)
         self.batching, self.acting, self.stopping = (
             taking(trainer.callbacks, point) for point in ("batch", "after_update", "stops")
         )
         self.stopped, self.error, self.left = "", "", False
         self.halted = self.ending = False
+        self.held: Exception | None = None
         trainer.loop, trainer.result = self, None
 
     def run(self) -> Generator[Step, None, None]:
@@ -67,23 +73,22 @@ class Loop:
             yield from self._run()
 
     def _run(self) -> Generator[Step, None, None]:
-        self.started = time.perf_counter() - self.clock.seconds
+        self.started, self.zero = (now() - self.clock.seconds for now in (time.perf_counter, self.ranks.time))
         if not self.trainer.model.training:  # not train() in any case: a part may be kept in eval mode on purpose
             self.trainer.model.train()
-        for each in self.watching:
-            each.start(self.clock)
+        self.ranks.together(self._start)
         self.stopped = self._asked()  # a run that was saved after it was stopped goes no further
         step = None
         with Interrupt() as interrupt:
             try:
-                windows = feed(self.train, self.trainer.accumulate, self.trainer.seed, self.clock.epochs, self.clock.within)
+                at = self.clock.epochs, self.clock.within
+                windows = feed(self.train, self.trainer.accumulate, self.trainer.seed, *at, self.place)
                 self.ending = self.clock.finished or bool(self.stopped)
                 while not self.ending:
-                    epoch, window = next(windows)
-                    self.clock = _entered(self.clock, epoch)
-                    if self.clock.finished:  # it was the end of an epoch of unknown length
+                    coming = self._next(windows, interrupt)
+                    if coming is None:
                         break
-                    step, self.left = self._prepared(window, interrupt), True
+                    step, self.left = coming, True
                     yield step
                     self.left = False
                     self._finish(step.made(), interrupt)
@@ -91,49 +96,83 @@ class Loop:
                     self.ending = True
                     self._evaluate(step.made())
                     self._settle()
+                self.ranks.together(self._raise_held)
             except BaseException as problem:
                 if step is None or not self.left:
                     self.error = f"{type(problem).__name__}: {problem}"
-                elif step.error or step.report is None:  # in the body, of which we hear only that it was left
+                elif step.error:
                     self.error = step.error
-                else:
-                    self._finish(step.report, interrupt)
+                else:  # in the body, of which we hear only that it was left
+                    if step.report is not None:
+                        self._finish(step.report, interrupt)
+                    self.ranks.fail()  # who has not left as well would wait for an update
                 raise
             finally:
                 early = (self.halted or self.left) and not self.clock.finished
-                self._end(interrupted=early, signal=interrupt.signal if early else "")
+                agreed = self.halted and not (self.left or self.error)
+                signals = self.ranks.gather(interrupt.signal) if agreed else [interrupt.signal]
+                self._end(interrupted=early, signal=next(filter(None, signals), "") if early else "")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the loop's part of `Trainer.state_dict`."""
         history = [dict(row) for row in self.history]
-        return {"clock": self.clock.state_dict(), "tally": self.tally.state_dict(), "history": history}
+        place = place_of(self.train) if self.ranks.size == 1 else None  # each rank has its own, of which one could be saved
+        return {"clock": self.clock.state_dict(), "tally": self.tally.state_dict(), "history": history, "data": place}
+
+    def _start(self) -> None:
+        for each in self.watching:
+            each.start(self.clock)
+
+    def _next(self, windows: Iterator[tuple[int, list[Any]]], interrupt: Interrupt) -> Step | None:
+        """The next step; None when the end of the last epoch, of unknown length, has shown. Who fails here tells the others."""
+        try:
+            self._raise_held()
+            epoch, window = next(windows)
+            self.clock = _entered(self.clock, epoch)
+            return None if self.clock.finished else self._prepared(window, interrupt)
+        except Exception:
+            self.ranks.fail()
+            raise
+
+    def _raise_held(self) -> None:
+        if self.held is not None:
+            raise self.held
+
+    def _tell(self, what: Callable[..., Any], *told: Any) -> Any:
+        """Call somebody; with several ranks an error waits for the next update, where all others can hear of it."""
+        if self.ranks.size == 1:
+            return what(*told)
+        try:
+            return what(*told)
+        except Exception as problem:
+            self.held = self.held or problem
 
     def _prepared(self, window: list[Any], interrupt: Interrupt) -> Step:
         """Set what the update depends on: its random numbers, its rates, its batches."""
-        seed, clock = self.trainer.seed, self.clock
+        clock = self.clock
         for each in self.batching:
-            draw = generator(seed, "batch", each.name, clock.step)
+            draw = generator(*self.key, "batch", each.name, clock.step)
             window = [each.batch(batch, draw, clock) for batch in window]
-        seed_all(seed, "step", clock.step)
+        seed_all(*self.key, "step", clock.step)
         self.rates.before(clock)
         return Step(window, clock, lambda window: self.trainer.update(window, stop=interrupt.requested))
 
     def _finish(self, report: Report, interrupt: Interrupt) -> None:
         """Everything that comes after an update."""
-        self.clock = self.clock.after(report, time.perf_counter() - self.started)
+        self.clock = self.clock.after(report, self.ranks.time() - self.zero)
         self.rates.after(report)
         if not report.skipped:
             self.tally.add(report.total, report.count, report.measures, report.parts)
             for each in self.acting:
-                each.after_update(self.clock, report)
+                self._tell(each.after_update, self.clock, report)
         for each in self.watching:
-            each.update(self.clock, report)
+            self._tell(each.update, self.clock, report)
         if self.clock.due(self.trainer.evaluate_every) or self.clock.finished:
             self._evaluate(report)
-        self.stopped = report.reason if report.stop and report.skipped else self._asked()
+        given_up = report.skipped and report.stop and self.trainer.update.nonfinite == "stop"
+        self.stopped = report.reason if given_up else self._asked()
         # several ranks end together: a report with `stop` is the same on all of them
-        self.halted = report.stop and not report.skipped
-        self.halted = self.halted or (interrupt.requested and self.trainer.update.setup.ranks.size == 1)
+        self.halted = (report.stop and not given_up) or (interrupt.requested and self.ranks.size == 1)
         self.ending = self.clock.finished or bool(self.stopped) or self.halted or self.left
         if self.stopped and not self._is_evaluated():
             self._evaluate(report)
@@ -154,7 +193,7 @@ class Loop:
         self.tally = Tally()
         self.rates.evaluated(row)
         for each in self.watching:
-            each.evaluated(clock, row)
+            self._tell(each.evaluated, clock, row)
 
     def _judged(self, prefix: str) -> Row:
         own, data = self.trainer, epoch_of(self.valid, 0)
@@ -162,7 +201,7 @@ class Loop:
 
     def _settle(self) -> None:
         for each in self.watching:
-            each.settled(self.clock)
+            self._tell(each.settled, self.clock)
 
     def best(self) -> Row:
         """Return the first row with the lowest loss; a nan is never the best; empty when there is none."""
@@ -172,7 +211,10 @@ class Loop:
         return bool(self.history) and self.history[-1]["step"] + self.history[-1]["skipped"] == self.clock.done
 
     def _asked(self) -> str:
-        return next((why for each in self.stopping if (why := each.stops(self.clock))), "")
+        why = next((why for each in self.stopping if (why := self._tell(each.stops, self.clock))), "")
+        if self.stopping and self.ranks.any(bool(why)) and self.ranks.size > 1:
+            why = next(filter(None, self.ranks.gather(why)))
+        return why
 
     def _end(self, *, interrupted: bool, signal: str) -> None:
         result = self.trainer.result = Result(
@@ -183,7 +225,7 @@ class Loop:
             skipped=self.clock.skipped,
             seconds=time.perf_counter() - self.started,
             interrupted=interrupted,
-            path=None if self.trainer.directory is None else self.trainer.directory.path,
+            path=self.trainer.folder,
             error=self.error,
             stopped=self.stopped,
             signal=signal,
@@ -194,8 +236,11 @@ class Loop:
                 each.end(self.clock, result)
             except Exception as problem:  # on a full disk nobody can write, and the others must still end
                 problems.append(problem)
-        if problems and not self.error:
-            raise problems[0]
+        if self.error:
+            return
+        if self.left:  # perhaps on this rank alone
+            _raise_first(problems)
+        self.ranks.together(lambda: _raise_first(problems))  # and the files are there
 
 
 def _clock(trainer: Trainer, train: Any) -> Clock:
@@ -215,6 +260,25 @@ def _clock(trainer: Trainer, train: Any) -> Clock:
     return Clock(None, each, until=until)
 
 
+def _raise_first(problems: Sequence[Exception]) -> None:
+    for problem in problems:
+        raise problem
+
+
+def _of_one_length(ranks: Ranks, clock: Clock) -> None:
+    """Refuse ranks that would wait for each other in vain.
+
+    Raises:
+        ValueError: when they have different numbers of windows.
+    """
+    found = ranks.gather((clock.total, clock.steps_per_epoch))
+    for rank, (total, each) in enumerate(found):
+        if (total, each) != found[0]:
+            numbers = f"rank 0 has {found[0][1]} windows an epoch, rank {rank} has {each}"
+            fix = "give all equally many, as Loader(..., rank=, world=) does"
+            raise ValueError(f"Trainer: {numbers}; {fix}")
+
+
 def _entered(clock: Clock, epoch: int) -> Clock:
     """The clock in this epoch, unless the run would never end."""
     if epoch != clock.epochs and clock.done and clock.until is not None and clock.until.kind == "samples" and not clock.samples:
@@ -230,6 +294,8 @@ def _watching(trainer: Trainer) -> Sequence[Observer]:
         files = [JsonLines(directory.metrics, trainer.log_every), record]
         if trainer.saver is not None:
             files.append(trainer.saver)
+    if trainer.ranks.rank:
+        return trainer.callbacks
     observers = [PlainLog(trainer.log_every)] if trainer.observers is None else trainer.observers
     return [*trainer.callbacks, *files, *observers]
 

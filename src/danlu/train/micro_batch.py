@@ -12,7 +12,7 @@ from danlu.ranges import Positive
 from danlu.train.borrowed import borrowed
 from danlu.train.update import Update
 
-__all__ = ["find_micro_batch"]
+__all__ = ["find_micro_batch", "is_about_memory"]
 
 
 def find_micro_batch(
@@ -64,7 +64,7 @@ def _fits(model: nn.Module, loss: Any, optimizer: torch.optim.Optimizer, batch: 
         try:
             Update(model, loss, optimizer, clip=clip, nonfinite="skip")([batch])
         except (MemoryError, RuntimeError) as error:
-            if not _is_about_memory(error):
+            if not is_about_memory(error):
                 raise
         else:
             return True
@@ -73,8 +73,8 @@ def _fits(model: nn.Module, loss: Any, optimizer: torch.optim.Optimizer, batch: 
     return False
 
 
-def _is_about_memory(error: Exception) -> bool:
-    # the CPU's allocator has no exception type of its own
+def is_about_memory(error: Exception) -> bool:
+    """Whether an error says that memory has run out; the CPU's allocator has no exception type of its own."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 

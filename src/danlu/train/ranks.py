@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Protocol, TypeVar, cast, final
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from danlu.loss import LossSum
 from danlu.train.batch import device_of
+from danlu.train.unwrapped import uncompiled
 
 __all__ = ["RankError", "Ranks"]
 
@@ -30,9 +32,9 @@ class _Sharded(Protocol):
 class Ranks:
     """The processes behind a model: those of its DistributedDataParallel or `fully_shard` wrapper, else this one alone.
 
-    An evaluation has one exchange, a sum over all ranks of the loss's totals and counts, the wish to stop and whether
-    somebody failed. It takes place before the only backward pass that synchronises gradients, so that a rank that
-    raised before is noticed by all others there, instead of being waited for. Both wrappers average
+    An evaluation has one exchange, a sum over all ranks of the loss's totals and counts, the wish to stop, whether
+    somebody failed, and the first rank's clock. It takes place before the only backward pass that synchronises gradients,
+    so that a rank that raised before is noticed by all others there, instead of being waited for. Both wrappers average
     gradients over ranks; `Objective` multiplies by their number.
 
     Args:
@@ -40,27 +42,34 @@ class Ranks:
 
     Attributes:
         size: how many there are.
+        rank: which of them this one is, from 0.
         inner: the model for evaluation, where DistributedDataParallel has nothing to do.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.inner, self.size, self._model, self._group = model, 1, model, None
+        self.inner, self.size, self.rank, self._model, self._group = model, 1, 0, model, None
         self._sharded: _Sharded | None = None
         self._names: list[str] | None = None
+        self._time: float | None = None
         if not (dist.is_available() and dist.is_initialized()):
             return
         from torch.distributed.fsdp import FSDPModule  # half a second that only several processes pay
 
-        wrapped = getattr(model, "_orig_mod", model)  # what torch.compile went around
+        wrapped = uncompiled(model)
         if isinstance(wrapped, nn.parallel.DistributedDataParallel):
             self._model, self._group, self.inner = wrapped, wrapped.process_group, wrapped.module
         elif isinstance(wrapped, FSDPModule):
             self._sharded, self._group = wrapped, dist.group.WORLD
         else:
             return
-        self.size = dist.get_world_size(self._group)
+        self.size, self.rank = dist.get_world_size(self._group), dist.get_rank(self._group)
         device = device_of(model)
         self._device = device if device.type == "cuda" else torch.device("cpu")
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each rank has a part of the weights."""
+        return self._sharded is not None
 
     def synced(self, last: bool) -> AbstractContextManager[None]:
         """Return the block for one micro-batch's forward and backward; only the last one's gradients are synchronised."""
@@ -131,6 +140,59 @@ class Ranks:
         dist.all_gather_object(found, mine, group=self._group)
         return cast("list[T]", found)
 
+    def any(self, mine: bool) -> bool:
+        """Whether it is so on any rank."""
+        if self.size == 1:
+            return mine
+        found = torch.tensor(float(mine), device=self._device)
+        dist.all_reduce(found, dist.ReduceOp.MAX, group=self._group)
+        return bool(found)
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Do something on every rank, and go on only when all have done it.
+
+        Args:
+            work: what to do, without talking to the others.
+
+        Returns:
+            What came of it here.
+
+        Raises:
+            RankError: when another rank failed, with its message; the rank itself raises its own error.
+        """
+        if self.size == 1:
+            return work()
+        try:
+            done = work()
+        except Exception as error:
+            self.gather(f"{type(error).__name__}: {error}")
+            raise
+        for rank, error in enumerate(self.gather("")):
+            if error:
+                raise RankError(f"rank {rank} failed: {error}")
+        return done
+
+    def first(self, work: Callable[[], T]) -> T | None:
+        """Let the first rank do something on behalf of all; what it raises ends all, see `together`.
+
+        Returns:
+            What came of it, on the first rank; elsewhere None.
+        """
+        return self.together(lambda: work() if self.rank == 0 else None)
+
+    def time(self) -> float:
+        """Return the first rank's clock, in seconds from anywhere: as it was at the exchange since the last call, or now."""
+        if self.size == 1:
+            return time.perf_counter()
+        heard, self._time = self._time, None
+        return self.gather(time.perf_counter())[0] if heard is None else heard
+
+    def share_buffers(self) -> None:
+        """Give every rank the first one's buffers: running statistics, which each rank moves by its own batches."""
+        if self.size > 1 and not self.sharded:
+            for buffer in self._model.buffers():
+                dist.broadcast(buffer.data, group=self._group, group_src=0)
+
     def _agreed(self, mine: Sequence[str]) -> list[str]:
         if self._names is None:
             self._names = sorted({"total"}.union(*self.gather(list(mine))))
@@ -140,9 +202,10 @@ class Ranks:
         self, flat: Sequence[float], names: Sequence[str], stop: bool, *, failed: bool
     ) -> tuple[float, float, list[float]]:
         body = flat or [0.0] * (2 * len(names))
-        numbers = torch.tensor([float(stop), float(failed), *body], dtype=torch.float64, device=self._device)
+        now = time.perf_counter() if self.rank == 0 else 0.0
+        numbers = torch.tensor([float(stop), float(failed), now, *body], dtype=torch.float64, device=self._device)
         dist.all_reduce(numbers, group=self._group)
-        stopping, failures, *rest = numbers.tolist()
+        stopping, failures, self._time, *rest = numbers.tolist()
         return stopping, failures, rest
 
 

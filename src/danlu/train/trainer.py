@@ -79,6 +79,8 @@ class Trainer:
 
     Attributes:
         result: of the latest run, once it has ended.
+        ranks: who trains the model together. With a model in DistributedDataParallel the first of them writes, logs and is
+            watched; the others do nothing of that, wait where it does, and end where it ends.
 
     Raises:
         ValueError: on a value out of its range, a length that is none or not understood, callbacks that exclude each
@@ -86,6 +88,7 @@ class Trainer:
         TypeError: for a callback that is none, or that changes the model when the optimizer is made already.
         FileExistsError: when `out` holds another run and it is not to be resumed.
         LockedError: when another process works in `out`.
+        RankError: when one of these happened to the first rank, on the others.
     """
 
     def __init__(
@@ -140,6 +143,7 @@ class Trainer:
             nonfinite=nonfinite,
             micro_batch=micro_batch,
         )
+        self.ranks = self.update.setup.ranks
         for each in self.callbacks:
             each.attach(self)
         self.result: Result | None = None
@@ -149,8 +153,11 @@ class Trainer:
             raise ValueError("Trainer: resume needs the run's folder and checkpoints; give out=... and save_every=...")
         length = None if save_every is None else length_of("save_every", save_every)
         self.resume = resume
-        self.directory = None if out is None else RunDirectory(out, resume=resume is True)
-        self.saver = None if self.directory is None or length is None else Saver(self, self.directory, length, keep or Keep())
+        self.folder = None if out is None else Path(out)
+        if self.folder is not None and self.ranks.sharded:
+            raise ValueError("Trainer: out= cannot hold a model in shards; save it with torch.distributed.checkpoint")
+        self.directory = None if out is None else self.ranks.first(lambda: RunDirectory(out, resume=resume is True))
+        self.saver = None if self.folder is None or length is None else Saver(self, self.folder, length, keep or Keep())
         if accumulate > 1 and any(isinstance(module, _BATCH_NORMS) for module in self.model.modules()):
             what = f"accumulate={accumulate} with BatchNorm: its statistics are those of each batch, not of the window"
             warnings.warn(f"{what}; all else is exact", stacklevel=2)
@@ -185,8 +192,8 @@ class Trainer:
         Returns:
             Steps, each to be updated before the next one is asked for.
         """
-        if self.directory is not None:
-            self.directory.claim()
+        if self.folder is not None:
+            self.ranks.first(self._claim)
         if self.saver is not None and self.resume:
             self.saver.resume(None if self.resume is True else Path(self.resume))
         return Loop(self, train, valid).run()
@@ -243,6 +250,10 @@ class Trainer:
         """Return the state to go on from, once."""
         state, self._loaded = self._loaded, None
         return state
+
+    def _claim(self) -> None:
+        if self.directory is not None:
+            self.directory.claim()
 
     def _transform(self, callback: Callback, parameters: Sequence[torch.Tensor]) -> bool | None:
         return False if self.loop is None else callback.grads(parameters, self.loop.clock)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from danlu.train.checkpoint.mismatch import MismatchError, differing
+from danlu.train.unwrapped import unwrapped
 
 __all__ = ["load_by_name", "state_by_name"]
 
@@ -73,7 +74,7 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 def _names(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[int, str]:
     """The name of every position of ``optimizer.state_dict()``, which counts through the groups."""
-    known = {id(p): name for name, p in model.named_parameters()}
+    known = {id(p): name for name, p in unwrapped(model).named_parameters()}
     places = [(g, k, p) for g, group in enumerate(optimizer.param_groups) for k, p in enumerate(group["params"])]
     return {i: known.get(id(p), f"group {g}, parameter {k}") for i, (g, k, p) in enumerate(places)}
 

@@ -33,15 +33,15 @@ class Saver(Observer):
     """Saves a trainer's run in its folder where due, after a best evaluation if wanted, and when the run ends well.
 
     Args:
-        trainer: with a folder.
-        directory: that folder.
+        trainer: whose run it is. Of several ranks the first one writes, and all read.
+        folder: of the run.
         every: from one checkpoint to the next.
         keep: which ones stay.
     """
 
-    def __init__(self, trainer: Trainer, directory: RunDirectory, every: Duration, keep: Keep) -> None:
-        self.trainer, self.directory, self.every = trainer, directory, every
-        self.checkpoints = Checkpoints(directory.path / RunDirectory.CHECKPOINTS, keep)
+    def __init__(self, trainer: Trainer, folder: Path, every: Duration, keep: Keep) -> None:
+        self.trainer, self.metrics, self.every = trainer, folder / RunDirectory.METRICS, every
+        self.checkpoints = Checkpoints(folder / RunDirectory.CHECKPOINTS, keep)
         self._rows, self._skipped = 0, False
 
     def resume(self, source: Path | None = None) -> None:
@@ -56,13 +56,22 @@ class Saver(Observer):
         Raises:
             DamagedError: when there are checkpoints and none is whole.
             MismatchError: when the checkpoint is of another model, optimizer or run; nothing has changed then.
+            RankError: when that, or something else, happened to another rank.
         """
-        found = self._found(source)
-        if found is None:
-            if source is not None:
-                raise DamagedError(f"{source} holds no checkpoint to resume")
-            self._cut(0)
+        ranks = self.trainer.ranks
+        found = ranks.first(lambda: self._found(source))
+        place = ranks.gather(None if found is None else found.path)[0]  # they must not choose each for itself
+        if place is None:
+            ranks.first(lambda: self._cut(0))
             return
+        found = ranks.together(lambda: Snapshot.read(place) if found is None else found)
+        ranks.together(lambda: self._take(found))
+        if ranks.rank == 0:
+            self._tell_differences(found)
+        if source is None:
+            ranks.first(lambda: self._forget_later(found))
+
+    def _take(self, found: Snapshot) -> None:
         try:
             self.trainer.load_state_dict(found.run["trainer"])  # checks before it changes anything
             found.restore(self.trainer.model, self.trainer.optimizer)
@@ -70,10 +79,11 @@ class Saver(Observer):
             self.trainer.loaded()
             what = str(error).removeprefix("Trainer: ")
             raise MismatchError(f"{found.path} is a checkpoint of something else: {what}") from error
-        self._other_versions(found)
-        if source is None:
-            self.checkpoints.set_aside(found.path)
-            self._cut(int(found.run["metrics"]))
+
+    def _forget_later(self, found: Snapshot) -> None:
+        """Leave nothing in the folder that comes after the checkpoint."""
+        self.checkpoints.set_aside(found.path)
+        self._cut(int(found.run["metrics"]))
 
     def start(self, clock: Clock) -> None:
         """See how many evaluations there were."""
@@ -99,16 +109,15 @@ class Saver(Observer):
             self._save(clock, best=best, lasting=lasting)
 
     def _save(self, clock: Clock, *, best: bool, lasting: bool) -> None:
-        metrics = self.directory.metrics
-        sync(metrics)  # what the checkpoint counts as written must be there after a loss of power too
-        run = {"trainer": self.trainer.state_dict(), "metrics": metrics.stat().st_size}
+        sync(self.metrics)  # what the checkpoint counts as written must be there after a loss of power too
+        run = {"trainer": self.trainer.state_dict(), "metrics": self.metrics.stat().st_size}
         averaging = has_average(self.trainer.optimizer) or taking(self.trainer.callbacks, "eval_weights")
         fill = partial(
             write,
             model=self.trainer.model,
             optimizer=self.trainer.optimizer,
             run=run,
-            about={"step": clock.step, "epoch": clock.epoch, "lasting": lasting},
+            about={"step": clock.step, "epoch": clock.epoch, "lasting": lasting, "ranks": self.trainer.ranks.size},
             average=self.trainer.eval_weights() if averaging else None,
         )
         self.checkpoints.save(clock.done, fill, best=best)
@@ -117,18 +126,23 @@ class Saver(Observer):
         self.checkpoints.clean()
         if source is None:
             return self.checkpoints.newest(_warn)
-        if (source / RunDirectory.CHECKPOINTS).is_dir():
-            return Checkpoints(source / RunDirectory.CHECKPOINTS).newest(_warn)
-        return Snapshot.read(source)
+        if not (source / RunDirectory.CHECKPOINTS).is_dir():
+            return Snapshot.read(source)
+        found = Checkpoints(source / RunDirectory.CHECKPOINTS).newest(_warn)
+        if found is None:
+            raise DamagedError(f"{source} holds no checkpoint to resume")
+        return found
 
     def _cut(self, size: int) -> None:
         """Take away what was written into metrics.jsonl after the checkpoint."""
-        metrics = self.directory.metrics
-        if metrics.exists() and metrics.stat().st_size > size:
-            with metrics.open("rb+") as file:
+        if self.metrics.exists() and self.metrics.stat().st_size > size:
+            with self.metrics.open("rb+") as file:
                 file.truncate(size)
 
-    def _other_versions(self, found: Snapshot) -> None:
+    def _tell_differences(self, found: Snapshot) -> None:
+        before, now = int(found.manifest.get("ranks", 1)), self.trainer.ranks.size
+        if before != now:
+            _warn(f"{found.path.name} was made by {before} rank(s), now there are {now}; from here on it agrees to rounding")
         theirs = found.manifest["versions"].get("torch")
         if theirs != torch.__version__:
             _warn(f"{found.path.name} was made with torch {theirs}, this is {torch.__version__}; bits may differ from here on")

@@ -19,6 +19,7 @@ from danlu.train.checkpoint.mismatch import MismatchError, differing
 from danlu.train.checkpoint.named import load_by_name, state_by_name
 from danlu.train.checkpoint.packed import packed, unpacked
 from danlu.train.tensor_files import write_model, write_tensors
+from danlu.train.unwrapped import unwrapped
 
 __all__ = ["AVERAGED", "RAW", "Snapshot", "write"]
 
@@ -39,7 +40,7 @@ def write(
 
     Args:
         folder: where to; it is a checkpoint when it is complete and has its final name, which is the caller's business.
-        model: whose ``state_dict`` is written as it is.
+        model: whose ``state_dict`` is written; see `unwrapped` for the names.
         optimizer: whose state is written by parameter name.
         run: what else the run needs: a nest of dictionaries, lists, tensors, numbers and text.
         about: what the manifest says of it.
@@ -115,6 +116,7 @@ class Snapshot:
         Raises:
             MismatchError: when it is of another model or optimizer, with what differs; nothing has changed then.
         """
+        model = unwrapped(model)
         ours = model.state_dict()
         addresses = {_place(ours[name]) for name in self.weights if name in ours}
         tied = {name for name, x in ours.items() if name not in self.weights and x.numel() and _place(x) in addresses}
