@@ -1,4 +1,4 @@
-"""Ways of running: every test of the engine over presets runs eagerly, and compiled for those that a kernel takes.
+"""Ways of running: every test of the engine over presets runs eagerly, and compiled for one of each kind that a kernel takes.
 
 Under xdist (``make test``) a worker is a child process: a test that kills it is reported as failed, and the others go on.
 """
@@ -25,10 +25,10 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(items):
-    """Leave out what a kernel does not take; a preset's compiled tests stay in one worker, which builds each kernel once."""
+    """Leave out what has no kernel or one of a kind that is there; a preset's compiled tests stay in one worker."""
     for item in list(items):
         params = item.callspec.params if hasattr(item, "callspec") else {}
         if params.get("way") == "compiled":
             item.add_marker(pytest.mark.xdist_group(params["name"]))
-            if params["name"] not in stepping.ELEMENT or kernel.compiler_for("cpu") is None:
+            if params["name"] not in stepping.COMPILED or kernel.compiler_for("cpu") is None:
                 items.remove(item)

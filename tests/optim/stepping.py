@@ -12,6 +12,7 @@ from danlu.optim.run.lane import Lane
 
 __all__ = [
     "ALONE",
+    "COMPILED",
     "ELEMENT",
     "EXACT",
     "GRADIENTS",
@@ -44,6 +45,23 @@ ALONE = [  # no tensor's step depends on another tensor, nor on a number of the 
 ]
 EXACT = [name for name in ALONE if optim.preset(name)().scope == "element"]  # no sum, whose rounding its order changes
 ELEMENT = [name for name in PRESETS if optim.preset(name)().scope == "element"]  # what a kernel takes
+# One for each thing that a flat kernel may have to do, for the edges; all of ELEMENT are held by raw and compiled laws.
+COMPILED = [
+    "adalo",  # the loss, a number of the group
+    "adam",  # a running maximum
+    "adamw",
+    "adan",  # a slot moves into another's place
+    "am_sgd",  # a sum over all tensors, a number of the tensor
+    "lion",  # a single slot
+    "lookahead",  # an average that moves p now and then
+    "nadam",  # a product over the steps
+    "prodigy",  # a rate made from slots
+    "rmsprop",  # complex numbers as pairs, a root of a difference
+    "sam",  # gradients beside the parameter
+    "schedule_free_adamw",
+    "sgd",
+    "sign_sgd",  # no slot
+]
 COMPILE = False  # the way of running, which the fixture `way` sets
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda x: x.clone(),

@@ -4,25 +4,65 @@ import pytest
 import torch
 
 from danlu import optim
+from danlu.optim import store
 from danlu.optim.run import kernel, raw
-from tests.optim.stepping import GRADIENTS, OPTIONS, advance, gradients, make, same, snapshot, start
+from tests.optim.stepping import GRADIENTS, OPTIONS, advance, gradients, lanes, make, same, snapshot, start
 
 SHAPES = [(), (1,), (15,), (17, 3), (40_000,)]  # the last one is long enough for the threaded kernel
 ELEMENTWISE = [name for name in GRADIENTS if optim.preset(name)(**OPTIONS.get(name, {})).scope == "element"]
 pytestmark = pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no C++ compiler")
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
-def test_raw_equals_captured_bit_for_bit(name, monkeypatch):
+def raw_and_captured(name, shapes, monkeypatch, **options):
+    """What three steps leave in either tier, and the optimizer of the raw one."""
     results = []
     for tier in ("captured", "raw"):
         monkeypatch.setenv("DANLU_ENGINE", tier)
-        params = start(SHAPES, torch.float32)
-        optimizer = make(name, params, compile=True)
+        params = start(shapes, torch.float32)
+        optimizer = make(name, params, compile=True, **options)
         advance(optimizer, gradients(params, 3))
         results.append(snapshot(optimizer))
+    return results, optimizer
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_raw_equals_captured_bit_for_bit(name, monkeypatch):
+    results, optimizer = raw_and_captured(name, SHAPES, monkeypatch)
     assert same(*results)
-    assert all(built.entry is not None for built in kernel._BUILT.values())
+    assert all(lane.way is not None and lane.way.raw is not None for lane in lanes(optimizer).values())
+
+
+@pytest.mark.parametrize("codec", [store.Dense(torch.bfloat16), store.BFloat16()], ids=["nearest", "stochastic"])
+@pytest.mark.parametrize("name", ["adamw", "adan"])
+def test_slots_that_share_words_are_raw_too(name, codec, monkeypatch):
+    results, optimizer = raw_and_captured(name, SHAPES, monkeypatch, store=codec)
+    assert same(*results)
+    for lane in lanes(optimizer).values():
+        assert lane.way.raw is not None
+        assert [plane.dtype for plane in lane.way.planes] == [torch.int32] * (len(lane.keys) // 2)
+
+
+def test_columns_and_rows_in_one_group(monkeypatch):
+    """Eight bits: small tensors stay dense and step as columns, large ones have a kernel in rows."""
+    results, optimizer = raw_and_captured("adamw_8bit", [(5,), (70, 70), (17, 3), (5000,)], monkeypatch)
+    assert same(*results)
+    assert [lane.way.raw is not None for lane in lanes(optimizer).values()] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_parameter_replaced_in_its_group_is_the_one_that_steps(name):
+    """In the group's own list, with the state handed on."""
+    params = start([(4, 5), (4, 6)], torch.float32)
+    optimizer = make(name, params, compile=name == "adamw")
+    rows = gradients(params, 2)
+    advance(optimizer, rows[:1])
+    old, new = params[0], torch.nn.Parameter(params[0].detach().clone())
+    optimizer.param_groups[0]["params"][0] = new
+    optimizer.state[new] = optimizer.state.pop(old)
+    kept, new.grad, old.grad = old.detach().clone(), rows[1][0], None
+    optimizer.step()
+    assert torch.equal(old, kept)
+    assert not torch.equal(new, kept)
 
 
 def module(text):

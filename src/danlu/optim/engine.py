@@ -129,12 +129,15 @@ class Optimizer(torch.optim.Optimizer):
     def _plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""
         group = self.param_groups[index]
-        options = group.get("rule", self._builder).options
-        values = (*(plain(group[name]) for name in options), group["maximize"], group.get("without"))
+        given = [*map(group.get, (*group.get("rule", self._builder).options, "maximize", "without"))]
         plan = self._plans.get(index)
+        if plan is not None and plan.sees(given):
+            return plan
+        values = plain(given)
         if plan is None or plan.values != values:
             rule = self._build(group)
-            new = self._plans[index] = Plan(rule, values, Runner(rule, self._compiles(rule, group), self._compile is True))
+            runner = Runner(rule, self._compiles(rule, group), self._compile is True)
+            new = self._plans[index] = Plan(rule, given, values, runner)
             if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
                 new.lanes = plan.lanes
             plan = new

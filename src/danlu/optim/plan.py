@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import is_
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -49,13 +50,28 @@ class Fixed:
 class Plan:
     """The rule of one group for the option values it was built from, how it runs, and what is known to be in order.
 
+    Args:
+        rule: the rule.
+        given: the objects that the group held under the options.
+        values: the same as plain values.
+        runner: how the rule runs.
+
     Attributes:
         lanes: how its tensors step; a plan for other numbers of the same computation takes them over.
         lr: the last learning rate that was in its range.
     """
 
-    def __init__(self, rule: Rule, values: tuple[Any, ...], runner: Runner) -> None:
+    def __init__(self, rule: Rule, given: Sequence[Any], values: Sequence[Any], runner: Runner) -> None:
         self.rule = rule
         self.values = values
         self.lanes = Lanes(runner)
         self.lr: float | Tensor | None = None
+        self._given = given if all(map(_immutable, given)) else None
+
+    def sees(self, given: Sequence[Any]) -> bool:
+        """Whether these are the very objects that the rule was built from, none of which can have been written in place."""
+        return self._given is not None and all(map(is_, self._given, given))
+
+
+def _immutable(x: Any) -> bool:
+    return x is None or isinstance(x, (float, int, str)) or (isinstance(x, tuple) and all(map(_immutable, x)))
