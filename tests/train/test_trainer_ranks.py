@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 from torch import nn
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from danlu.data import Loader
@@ -189,6 +190,9 @@ def failures(rank, folder):
         fit(folder / "whole", rank=rank)
     with pytest.raises(ValueError, match="rank 0 has 5 windows an epoch, rank 1 has 4"):
         trainer().fit(list(Loader(Rows(18 - 4 * rank), batch=4)))
+    with pytest.raises(ValueError, match="out= cannot hold a model in shards"):
+        Trainer(fully_shard(network()), loss, lambda model: torch.optim.SGD(model.parameters()), out=folder / "shards")
+    assert not (folder / "shards").exists()
     left = trainer(folder / "left")
     for step in left.steps(Loader(Rows(), batch=4, rank=rank, world=2)):
         if step.update().loss and step.clock.done == 3:
