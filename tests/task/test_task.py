@@ -10,7 +10,7 @@ def weights(model):
 
 
 def test_the_tasks_by_name():
-    assert tasks() == ["chars", "digits"]
+    assert tasks() == ["chars", "digits", "vae"]
     with pytest.raises(UnknownNameError, match=r"no task 'digit'; did you mean 'digits'\?"):
         TASKS.get("digit")
 

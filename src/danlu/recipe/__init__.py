@@ -3,6 +3,7 @@
 from danlu.recipe.dump import dump
 from danlu.recipe.layers import Layer, parse_file, parse_set
 from danlu.recipe.load import load, resolve
+from danlu.recipe.pictures import Pictures
 from danlu.recipe.prepare import Run, prepare
 from danlu.recipe.problems import Problem, RecipeError, problems
 from danlu.recipe.recipe import OptimizerPart, Recipe, SchedulePart
@@ -10,6 +11,7 @@ from danlu.recipe.recipe import OptimizerPart, Recipe, SchedulePart
 __all__ = [
     "Layer",
     "OptimizerPart",
+    "Pictures",
     "Problem",
     "Recipe",
     "RecipeError",

@@ -12,6 +12,7 @@ import torch
 
 from danlu import optim, schedule
 from danlu.recipe.dump import dump
+from danlu.recipe.pictures import Pictures
 from danlu.recipe.recipe import Recipe
 from danlu.schedule import Duration
 from danlu.task import TASKS, Parts
@@ -74,6 +75,7 @@ def prepare(
     """
     parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed)
     board = TensorBoard(Path(out) / "tb") if recipe.tensorboard and out is not None else None
+    draws = [] if parts.draw is None or out is None else [Pictures(parts.draw, Path(out))]
     looks = [] if recipe.inspect == "none" else [Inspect(recipe.inspect, _in(out, "inspection.jsonl"), board)]
     watching = observers if board is None else [board, *([PlainLog()] if observers is None else observers)]
     trainer = Trainer(
@@ -89,7 +91,7 @@ def prepare(
         save_every=save_every,
         keep=keep,
         resume=resume,
-        callbacks=looks,
+        callbacks=[*looks, *draws],
         observers=watching,
     )
     if trainer.directory is not None and not resume:

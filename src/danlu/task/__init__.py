@@ -2,9 +2,24 @@
 
 from danlu.task.chars import chars
 from danlu.task.digits import digits
-from danlu.task.task import TASKS, Choice, Data, Defaults, Loader, Parts, Task, predict, tasks
+from danlu.task.task import TASKS, Choice, Data, Defaults, Draw, Loader, Parts, Task, predict, tasks
+from danlu.task.vae import vae
 
-__all__ = ["TASKS", "Choice", "Data", "Defaults", "Loader", "Parts", "Task", "chars", "digits", "predict", "tasks"]
+__all__ = [
+    "TASKS",
+    "Choice",
+    "Data",
+    "Defaults",
+    "Draw",
+    "Loader",
+    "Parts",
+    "Task",
+    "chars",
+    "digits",
+    "predict",
+    "tasks",
+    "vae",
+]
 
-for _task in (digits, chars):
+for _task in (digits, chars, vae):
     TASKS.add(_task.name, _task)

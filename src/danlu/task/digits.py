@@ -14,7 +14,7 @@ from danlu.task.models.mlp import MLP
 from danlu.task.models.vit import ViT
 from danlu.task.task import Choice, Data, Defaults, Task
 
-__all__ = ["digits", "load"]
+__all__ = ["digits", "load", "read", "split"]
 
 _TEST = 360  # one image is 0.28 %
 
@@ -32,9 +32,8 @@ def load(*, batch: int, seed: int) -> Data:
     Returns:
         Batches of images (N, 1, 8, 8) and their digits (N,).
     """
-    images, labels = _read()
-    order = torch.randperm(len(labels), generator=generator("digits", "split"))
-    test, train = order[:_TEST], order[_TEST:]
+    images, labels = read()
+    train, test = split(len(labels))
     mean, std = images[train].mean(), images[train].std()
     images = (images - mean) / std
     held_out = TensorLoader(images[test], labels[test], batch=_TEST, shuffle=False)
@@ -49,13 +48,24 @@ def load(*, batch: int, seed: int) -> Data:
     return Data(Jittered(plain, background=float(-mean / std), seed=seed), held_out, mistakes)
 
 
-def _read() -> tuple[Tensor, Tensor]:
+def read() -> tuple[Tensor, Tensor]:
+    """Return all images (1797, 1, 8, 8), grey values in [0, 1], and their digits.
+
+    Raises:
+        ImportError: without scikit-learn.
+    """
     try:
         from sklearn.datasets import load_digits
     except ImportError:
         raise ImportError("task 'digits' needs scikit-learn, which holds the images; pip install 'danlu[data]'") from None
     pixels, labels = load_digits(return_X_y=True)  # (1797, 64), 0 … 16
     return torch.from_numpy(pixels).float().view(-1, 1, 8, 8) / 16, torch.from_numpy(labels).long()
+
+
+def split(n: int) -> tuple[Tensor, Tensor]:
+    """Return the places of what is trained on and of the 360 held out, the same for every seed."""
+    order = torch.randperm(n, generator=generator("digits", "split"))
+    return order[_TEST:], order[:_TEST]
 
 
 def _defaults(until: str, lr: float) -> Defaults:
