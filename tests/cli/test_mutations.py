@@ -33,7 +33,7 @@ def mutated():
         yield f"{key} with a letter doubled", written({k + k[-1] if k == key else k: v for k, v in RIGHT.items()}), name
         yield f"{key} twice", written(RIGHT) + f"{key} = {right}\n", f"line {written(RIGHT).count(chr(10)) + 1}"
         for wrong in WRONG_VALUES:
-            if wrong != "true" or right not in {"true", "false"}:  # true is right for a switch
+            if wrong != right and (wrong != "true" or right not in {"true", "false"}):  # true is right for a switch
                 yield f"{key} = {wrong}", written({**RIGHT, key: wrong}), key
     for name, text in {"no equals sign": "batch 3\n", "open string": 'model = "cnn\n', "not a table": "[optimizer\n"}.items():
         yield name, text, "my.toml"

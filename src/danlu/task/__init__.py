@@ -2,6 +2,7 @@
 
 from danlu.task.chars import chars
 from danlu.task.digits import digits
+from danlu.task.digits_variants import digits_few, digits_low, digits_noisy, digits_tail
 from danlu.task.task import TASKS, Choice, Data, Defaults, Draw, Loader, Parts, Task, predict, tasks
 from danlu.task.vae import vae
 
@@ -21,5 +22,5 @@ __all__ = [
     "vae",
 ]
 
-for _task in (digits, chars, vae):
+for _task in (digits, digits_low, digits_few, digits_noisy, digits_tail, chars, vae):
     TASKS.add(_task.name, _task)

@@ -14,9 +14,9 @@ from danlu.task.models.mlp import MLP
 from danlu.task.models.vit import ViT
 from danlu.task.task import Choice, Data, Defaults, Task
 
-__all__ = ["digits", "load", "read", "split"]
+__all__ = ["cut", "digits", "load", "read", "split"]
 
-_TEST = 360  # one image is 0.28 %
+_TEST, _CLASSES = 360, 10  # one image is 0.28 %
 
 
 def load(*, batch: int, seed: int) -> Data:
@@ -34,18 +34,37 @@ def load(*, batch: int, seed: int) -> Data:
     """
     images, labels = read()
     train, test = split(len(labels))
+    return cut(images, labels[train], labels[test], train, test, batch=batch, seed=seed)
+
+
+def cut(images: Tensor, known: Tensor, asked: Tensor, train: Tensor, test: Tensor, *, batch: int, seed: int) -> Data:
+    """Cut images into jittered batches for training and one held-out batch, centred and scaled by the former.
+
+    Args:
+        images: all of them, (N, 1, 8, 8).
+        known: labels of those trained on.
+        asked: labels of those held out.
+        train: the places of those trained on.
+        test: the places of those held out.
+        batch: images of a training batch.
+        seed: what order and jitter depend on.
+
+    Returns:
+        The data; a model is built for as many classes as there are among the held-out labels.
+    """
     mean, std = images[train].mean(), images[train].std()
     images = (images - mean) / std
-    held_out = TensorLoader(images[test], labels[test], batch=_TEST, shuffle=False)
+    held_out = TensorLoader(images[test], asked, batch=len(test), shuffle=False)
 
     @torch.no_grad()
     def mistakes(model: nn.Module) -> str:
         wrong = model(images[test]).argmax(-1)
-        pairs = [f"{y} read as {w}" for y, w in zip(labels[test].tolist(), wrong.tolist(), strict=True) if y != w]
-        return f"misread: {', '.join(pairs) or 'none'} ({len(pairs)} of {_TEST})"
+        pairs = [f"{y} read as {w}" for y, w in zip(asked.tolist(), wrong.tolist(), strict=True) if y != w]
+        return f"misread: {', '.join(pairs) or 'none'} ({len(pairs)} of {len(test)})"
 
-    plain = TensorLoader(images[train], labels[train], batch=batch, seed=seed)
-    return Data(Jittered(plain, background=float(-mean / std), seed=seed), held_out, mistakes)
+    plain = TensorLoader(images[train], known, batch=batch, seed=seed)
+    classes = {} if (n := int(asked.max()) + 1) == _CLASSES else {"classes": n}
+    return Data(Jittered(plain, background=float(-mean / std), seed=seed), held_out, mistakes, classes)
 
 
 def read() -> tuple[Tensor, Tensor]:
