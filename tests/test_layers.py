@@ -63,7 +63,7 @@ ALLOWED = {
     "data": TOOLS,
     "train": {"schedule", "loss", "data", "inspection", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
     "task": {"train", "schedule", "loss", "data", *TOOLS},
-    "recipe": {"task", "train", "optim", "schedule", *TOOLS},
+    "recipe": {"task", "train", "optim", "schedule", "loss", *TOOLS},
     "report": {"inspection", *TOOLS},
     "cli": {"report", "inspection", "recipe", "task", "train", "optim", "schedule", "loss", "data", *TOOLS},
     "__main__": {"cli"},

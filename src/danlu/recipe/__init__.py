@@ -1,5 +1,6 @@
 """Recipes: a training run as a TOML file, checked as a whole before anything happens. Needs ``danlu[cli]``."""
 
+from danlu.recipe.class_loss import ClassLoss
 from danlu.recipe.dump import dump
 from danlu.recipe.layers import Layer, parse_file, parse_set
 from danlu.recipe.load import load, resolve
@@ -12,6 +13,7 @@ from danlu.recipe.start import begin_from
 
 __all__ = [
     "About",
+    "ClassLoss",
     "EarlyStopPart",
     "FreezePart",
     "Layer",

@@ -12,6 +12,7 @@ import torch
 
 from danlu import optim, schedule
 from danlu.optim.params import Params
+from danlu.recipe.class_loss import ClassLoss
 from danlu.recipe.dump import dump
 from danlu.recipe.pictures import Pictures
 from danlu.recipe.problems import RecipeError
@@ -135,6 +136,8 @@ def _params(parts: Parts, recipe: Recipe) -> Params:
 
 
 def _callbacks(parts: Parts, recipe: Recipe, folder: Path | None, board: TensorBoard | None) -> Iterator[Callback]:
+    if recipe.label_smoothing or recipe.logit_adjustment:
+        yield ClassLoss(parts, recipe.label_smoothing, recipe.logit_adjustment)
     if recipe.inspect != "none":
         yield Inspect(recipe.inspect, None if folder is None else folder / "inspection.jsonl", board)
     for part in recipe.freeze:

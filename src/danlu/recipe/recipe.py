@@ -113,6 +113,7 @@ class Recipe(BaseModel):
     they are: ``"3"`` is no number and 1.0 is not whole. `clip` has ``"none"`` for no clipping, since TOML has no null.
     `inspect` is from one look at all weights and gradients to the next; `tensorboard` also writes event files.
 
+    `label_smoothing` and `logit_adjustment` change the loss that is trained with, not the one that is judged (`ClassLoss`).
     `weights_from` is a run's folder or a file of weights to start from; what does not fit, and what the globs of `fresh` name,
     starts anew. `layer_decay` is that of `danlu.optim.layer_decay`. With `snapshots` = n > 1 the schedule runs n times, and the
     weights at the end of each cycle are kept (`danlu.train.Snapshots`).
@@ -134,6 +135,8 @@ class Recipe(BaseModel):
         "none", description="a length such as 200, '1ep' or '2%', or 'none'"
     )
     tensorboard: bool = Field(False, description="true or false")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="a number in [0, 1), 0 for none")
+    logit_adjustment: float = Field(0.0, ge=0, allow_inf_nan=False, description="a number in [0, inf), 0 for none")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="'fp32', 'bf16' or 'fp16'")
     micro_batch: Annotated[int, Field(ge=1)] | Literal["none"] = Field(
         "none", description="a whole number in [1, inf), or 'none'"
