@@ -125,6 +125,7 @@ def test_variants_hold_out_what_they_say():
     assert len(few.test.tensors[1]) + len(low.test.tensors[1]) == len(noisy.test.tensors[1]) == 360
 
 
+@torch.no_grad()
 def test_the_loss_that_is_trained_with_is_not_the_one_that_is_judged():
     for sets, other in {
         ("label_smoothing=0.2",): lambda z, y: cross_entropy(z, y, smoothing=SmoothAll(0.2)),
