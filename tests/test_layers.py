@@ -71,7 +71,7 @@ ALLOWED = {
     "layers": TOOLS,
     "train": {"schedule", "loss", "data", "inspection", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
     "task": {"train", "schedule", "loss", "data", "layers", *TOOLS},
-    "recipe": {"task", "train", "optim", "schedule", "data", *TOOLS},
+    "recipe": {"task", "train", "optim", "schedule", "loss", "data", *TOOLS},
     "report": {"inspection", *TOOLS},
     "cli": {"report", "inspection", "recipe", "task", "train", "optim", "schedule", "loss", "data", *TOOLS},
     "__main__": {"cli"},

@@ -25,7 +25,7 @@ def test_it_prints_the_curve_and_the_suggestions(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["digit"], "error: task: no task 'digit'; did you mean 'digits'?"),
+        (["digit"], "error: task: no task 'digit'; did you mean 'digits'"),
         (
             ["digits", "--lowest", "2", "--highest", "1"],
             "error: lr_find: needs lowest < highest and 2 updates or more, got 2.0, 1.0",

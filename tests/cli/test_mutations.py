@@ -15,7 +15,14 @@ def leaves(table, prefix=""):
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", json.dumps(value)
+            yield f"{prefix}{key}", inline(value)
+
+
+def inline(value):
+    """A value as TOML writes it on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {inline(x)}' for key, x in value.items())}}}"
+    return f"[{', '.join(map(inline, value))}]" if isinstance(value, list) else json.dumps(value)
 
 
 RIGHT = dict(leaves(load(flags={"task": "digits"}).model_dump()))
@@ -26,6 +33,11 @@ def written(recipe):
     return "".join(f"{key} = {value}\n" for key, value in recipe.items())
 
 
+def fits(value, right):
+    """Whether a wrong value is none after all: true for a switch, an empty list for a list."""
+    return (value == "true" and right in {"true", "false"}) or (value == "[]" and right.startswith("["))
+
+
 def mutated():
     for key, right in RIGHT.items():
         *_, name = key.split(".")
@@ -33,7 +45,7 @@ def mutated():
         yield f"{key} with a letter doubled", written({k + k[-1] if k == key else k: v for k, v in RIGHT.items()}), name
         yield f"{key} twice", written(RIGHT) + f"{key} = {right}\n", f"line {written(RIGHT).count(chr(10)) + 1}"
         for wrong in WRONG_VALUES:
-            if wrong != "true" or right not in {"true", "false"}:  # true is right for a switch
+            if not fits(wrong, right):
                 yield f"{key} = {wrong}", written({**RIGHT, key: wrong}), key
     for name, text in {"no equals sign": "batch 3\n", "open string": 'model = "cnn\n', "not a table": "[optimizer\n"}.items():
         yield name, text, "my.toml"

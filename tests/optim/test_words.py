@@ -68,7 +68,7 @@ def test_a_kernel_of_words_gives_the_bits_of_a_kernel_of_planes(name, codec, mon
     rows = gradients(ours, 4)
     got = walk(name, ours, rows, store=codec, compile=True)
     assert word(got[0][1]) is None  # a snapshot is plain
-    monkeypatch.setattr("danlu.optim.engine.paired", lambda state, p, rule: state)
+    monkeypatch.setattr("danlu.optim.state.paired", lambda state, p, rule: state)
     assert same(got, walk(name, theirs, rows, store=codec, compile=True))
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from danlu.recipe import Layer, RecipeError, dump, load, resolve
-from danlu.task import chars, digits
+from danlu.task import chars, digits, tasks
 
 EVERYTHING_WRONG = """
 task = "digits"
@@ -56,7 +56,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("task=digit", "task: no task 'digit'; did you mean 'digits'?"),
+        ("task=digit", "task: no task 'digit'; did you mean 'digits'"),
         ("task=3", "task must be the name of a task, as text, got 3"),
         ("model=cnnn", "model: no model of digits 'cnnn'; did you mean 'cnn'?"),
         ("model=3", "model must be the name of a model, as text, got 3"),
@@ -117,7 +117,7 @@ def test_what_only_shows_when_options_meet_is_told():
 
 
 def test_no_task_is_told():
-    assert lines_of() == ["task is missing; there is chars, digits"]
+    assert lines_of() == ["task is missing; there is " + ", ".join(tasks())]
 
 
 def test_flags_need_no_source():

@@ -246,3 +246,22 @@ def test_measures_of_one_side_are_left_out():
     y[0], partners = 0, y.clone()
     partners[0] = 1
     assert dict(of_mixed(odd, network(), Mixed(x, y, partners, 0.5)).measures) == {}
+
+
+def test_parts_of_a_loss_are_mixed_too():
+    def parted(model, batch):
+        found = loss(model, batch)
+        return LossSum(found.total, found.count, parts={"second": (2 * found.total, found.count)})
+
+    model, batch = network().double().eval(), mixed()
+    plain, found = of_mixed(loss, model, batch), of_mixed(parted, model, batch)
+    torch.testing.assert_close(found.mean, 3 * plain.mean)
+
+    def lopsided(model, batch):
+        return loss(model, batch) if batch[1][0] else parted(model, batch)
+
+    x, y = pictures()
+    y[0], partners = 0, y.clone()
+    partners[0] = 1
+    with pytest.raises(ValueError, match="only one of the two mixed targets has the part 'second'"):
+        of_mixed(lopsided, network(), Mixed(x, y, partners, 0.5))

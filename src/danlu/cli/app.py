@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from danlu.cli.ensemble import average, ensemble
 from danlu.cli.explain import explain
 from danlu.cli.export import export
 from danlu.cli.listing import listing
 from danlu.cli.look import inspect, report
 from danlu.cli.lr_find import find
 from danlu.cli.plot import plot
+from danlu.cli.recipes import show_recipes
 from danlu.cli.resume import resume
 from danlu.cli.run import EXIT_CODES
 from danlu.cli.train import train
@@ -32,7 +34,10 @@ schedule = typer.Typer(help="Look at schedules before a run.", no_args_is_help=T
 app.command("train", epilog=EXIT_CODES)(train)
 app.command("resume", epilog=EXIT_CODES)(resume)
 app.command("export")(export)
+app.command("ensemble")(ensemble)
+app.command("average")(average)
 app.command("lr-find")(find)
+app.command("recipes")(show_recipes)
 app.command("list")(listing)
 app.command("explain")(explain)
 app.command("report")(report)

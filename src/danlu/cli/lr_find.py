@@ -9,6 +9,7 @@ import torch
 import typer
 
 from danlu.cli.errors import FAILED, reported
+from danlu.cli.run import RecipeName
 from danlu.recipe import RecipeError, load, prepare
 from danlu.train import lr_find
 
@@ -22,7 +23,7 @@ _CAVEAT = (
 
 def find(
     task: Annotated[str | None, typer.Argument(help="What to train; see danlu list tasks. A recipe may say it.")] = None,
-    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="A recipe, such as a run's recipe.toml.")] = None,
+    recipe: RecipeName = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value: optimizer.name=lion.")
     ] = None,
@@ -36,7 +37,7 @@ def find(
     flags = {key: value for key, value in {"task": task, "seed": seed}.items() if value is not None}
     with reported(RecipeError):
         chosen = load(recipe, sets or (), flags)
-    with reported(ImportError, OSError):
+    with reported(ImportError, OSError, ValueError):
         run = prepare(chosen, observers=[])
     torch.set_num_threads(run.threads)
     clip = None if chosen.clip == "none" else chosen.clip

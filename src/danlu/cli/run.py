@@ -20,7 +20,7 @@ from danlu.task import TASKS
 from danlu.train import DamagedError, Keep, MismatchError, NonFiniteError, PlainLog
 from danlu.train.micro_batch import is_about_memory
 
-__all__ = ["EXIT_CODES", "KeepBest", "SaveEvery", "carry_out"]
+__all__ = ["EXIT_CODES", "KeepBest", "RecipeName", "SaveEvery", "carry_out"]
 
 EXIT_CODES = (
     "Ctrl-C or SIGTERM once ends the run after the update under way and writes a checkpoint and the weights; twice, it ends "
@@ -28,6 +28,9 @@ EXIT_CODES = (
     "SIGTERM, danlu resume goes on; 130 after Ctrl-C."
 )
 
+RecipeName: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="See danlu recipes; or a file, such as a run's recipe.toml.")
+]
 SaveEvery: TypeAlias = Annotated[str, typer.Option(metavar="LENGTH", help="From one checkpoint to the next: 5min, 1ep, 200.")]
 KeepBest: TypeAlias = Annotated[bool, typer.Option("--keep-best", help="Also keep the checkpoint of the best evaluation.")]
 
@@ -38,10 +41,12 @@ def carry_out(recipe: Recipe, folder: Path, *, save_every: str, keep_best: bool,
     watching = LiveLine(console, TASKS.get(recipe.task).item) if console.is_terminal else PlainLog()
     with reported(ValueError):
         length = Duration.parse(int(save_every) if save_every.isdecimal() else save_every)
-    with reported(ImportError, OSError):
+    with reported(ImportError, OSError, ValueError):
         run = prepare(recipe, out=folder, observers=[watching], save_every=length, keep=Keep(best=keep_best), resume=resume)
     if not resume:
         typer.echo(before(run))
+    if run.loaded is not None:
+        typer.echo(f"\nfrom {recipe.weights_from}\n{run.loaded}")
     with (
         _warned(),
         reported(DamagedError, MismatchError, code=USAGE),

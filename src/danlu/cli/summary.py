@@ -61,12 +61,18 @@ def _headline(row: Row, item: str) -> str:
 
 
 def _table(rows: dict[str, Row]) -> Iterator[str]:
-    columns = {"epoch": ".4g", "train/loss": ".4f", "valid/loss": ".4f", "valid/accuracy": ".2%"}
-    names = {"valid/loss": "test loss", "valid/accuracy": "test accuracy", "train/loss": "train loss"}
-    shown = {key: form for key, form in columns.items() if any(key in row for row in rows.values())}
-    yield f"{'':10}" + "".join(f"{names.get(key, key):>15}" for key in shown)
+    names = {"epoch": "epoch", "train/loss": "train loss"}
+    names |= {key: key.replace("valid/", "test ").replace("_", " ") for row in rows.values() for key in row if "valid/" in key}
+    shown = {key: name for key, name in names.items() if any(key in row for row in rows.values())}
+    wide = {key: max(15, len(name) + 2) for key, name in shown.items()}
+    yield f"{'':10}" + "".join(f"{name:>{wide[key]}}" for key, name in shown.items())
     for label, row in rows.items():
-        yield f"{label:10}" + "".join(f"{format(row[key], form) if key in row else '':>15}" for key, form in shown.items())
+        yield f"{label:10}" + "".join(f"{_cell(key, row):>{wide[key]}}" for key in shown)
+
+
+def _cell(key: str, row: Row) -> str:
+    forms = {"epoch": ".4g", "valid/accuracy": ".2%"}
+    return format(row[key], forms.get(key, ".4f")) if key in row else ""
 
 
 def _next(run: Run) -> str:

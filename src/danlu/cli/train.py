@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
-from danlu.cli.run import KeepBest, SaveEvery, carry_out
+from danlu.cli.run import KeepBest, RecipeName, SaveEvery, carry_out
 from danlu.recipe import RecipeError, load
 
 __all__ = ["train"]
@@ -16,7 +16,10 @@ __all__ = ["train"]
 
 def train(
     task: Annotated[str | None, typer.Argument(help="What to train; see danlu list tasks. A recipe may say it.")] = None,
-    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="A recipe, such as a run's recipe.toml.")] = None,
+    recipe: RecipeName = None,
+    begin: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Start from the weights of a run, or of a file.")
+    ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value: optimizer.lr=3e-4.")
     ] = None,
@@ -26,7 +29,8 @@ def train(
     keep_best: KeepBest = False,
 ) -> None:
     """Train a model on real data that needs no network."""
-    flags = {key: value for key, value in {"task": task, "seed": seed}.items() if value is not None}
+    source = None if begin is None else str(begin.resolve())
+    flags = {key: x for key, x in {"task": task, "seed": seed, "weights_from": source}.items() if x is not None}
     with reported(RecipeError):
         chosen = load(recipe, sets or (), flags)
     carry_out(chosen, out or _next_folder(chosen.task), save_every=save_every, keep_best=keep_best)

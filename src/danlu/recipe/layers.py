@@ -34,7 +34,7 @@ class Layer:
     def has(self, key: tuple[str, ...]) -> bool:
         """Whether this layer says something about a key or the table that it is in."""
         inside: Any = self.values
-        for part in key:
+        for part in (key[0].partition("[")[0], *key[1:]):  # an entry of a list is what the list's source says
             if not isinstance(inside, Mapping):
                 return True
             if part not in inside:
@@ -100,6 +100,7 @@ def _value(value: str, text: str) -> Any:
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:
-    """A text in a table's place is the table's name: ``optimizer = "lion"``."""
+    """A text in a table's place is the table's name: ``optimizer = "lion"``; the table [about] is for people."""
     tables = ("optimizer", "schedule")
-    return {key: {"name": x} if key in tables and isinstance(x, str) else x for key, x in values.items()}
+    said = {key: x for key, x in values.items() if key != "about"}
+    return {key: {"name": x} if key in tables and isinstance(x, str) else x for key, x in said.items()}

@@ -11,6 +11,7 @@ from danlu.data import AUGMENTATIONS
 from danlu.data.augmentation import filled
 from danlu.optim.roster import PRESETS
 from danlu.recipe.layers import Layer, parse_file, parse_set
+from danlu.recipe.named import find_recipe
 from danlu.recipe.problems import Problem, RecipeError, problems
 from danlu.recipe.recipe import Recipe, SchedulePart
 from danlu.registry import did_you_mean
@@ -29,7 +30,7 @@ def load(path: str | PathLike[str] | None = None, sets: Iterable[str] = (), flag
     """Read a recipe from its sources and check it as a whole.
 
     Args:
-        path: a recipe file, or None.
+        path: a recipe file, the name of one that comes with the library (see `recipes`), or None.
         sets: overrides such as ``optimizer.lr=3e-4``, in any order; of two for one key the later one holds.
         flags: values by key, such as ``{"task": "digits", "seed": 1}``; they hold over everything else.
 
@@ -48,7 +49,7 @@ def load(path: str | PathLike[str] | None = None, sets: Iterable[str] = (), flag
             except RecipeError as error:
                 lines.extend(error.lines)
 
-    files = list(read(parse_file, () if path is None else (path,)))
+    files = list(read(lambda name: parse_file(find_recipe(name)), () if path is None else (path,)))
     overrides = list(read(parse_set, sets))
     flag = Layer("", dict(flags or {}))
     layers = [*files, *overrides, flag]

@@ -14,7 +14,7 @@ from danlu.data import AUGMENTATIONS
 from danlu.data.augmentation import create as augmentation
 from danlu.optim import Rule, create
 from danlu.optim.roster import PRESETS
-from danlu.recipe.recipe import OptimizerPart, Recipe, SchedulePart
+from danlu.recipe.recipe import EarlyStopPart, FreezePart, OptimizerPart, Recipe, SchedulePart
 from danlu.registry import UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES
 from danlu.task import TASKS
@@ -62,7 +62,9 @@ def problems(values: Mapping[str, Any]) -> list[Problem]:
         *_schedule(values.get("schedule")),
     ]
     order = list(Recipe.model_fields)
-    return sorted(found, key=lambda problem: order.index(problem.key[0]) if problem.key[0] in order else len(order))
+    places = [problem.key[0].partition("[")[0] for problem in found]
+    known = [order.index(place) if place in order else len(order) for place in places]
+    return [found[i] for i in sorted(range(len(found)), key=known.__getitem__)]
 
 
 def _structure(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -80,11 +82,15 @@ def _structure(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _locate(loc: tuple[int | str, ...]) -> tuple[tuple[str, ...], type[BaseModel]]:
     """The key that an error is about, without the members of unions, and the table that it belongs to."""
-    parts: dict[str, type[BaseModel]] = {"optimizer": OptimizerPart, "schedule": SchedulePart}
     first = str(loc[0])
-    if first in parts and len(loc) > 1:
-        return (first, str(loc[1])), parts[first]
+    if first == "freeze" and len(loc) > 2:
+        return (f"freeze[{loc[1]}]", str(loc[2])), FreezePart
+    if first in _PARTS and len(loc) > 1:
+        return (first, str(loc[1])), _PARTS[first]
     return (first,), Recipe
+
+
+_PARTS: Mapping[str, type[BaseModel]] = {"optimizer": OptimizerPart, "schedule": SchedulePart, "early_stop": EarlyStopPart}
 
 
 def _sentence(key: tuple[str, ...], owner: type[BaseModel], entry: Any) -> str:

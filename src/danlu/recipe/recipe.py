@@ -10,7 +10,7 @@ from danlu.optim.roster import PRESETS
 from danlu.schedule import SCHEDULES, Duration
 from danlu.task import TASKS
 
-__all__ = ["OptimizerPart", "Recipe", "SchedulePart"]
+__all__ = ["EarlyStopPart", "FreezePart", "OptimizerPart", "Recipe", "SchedulePart"]
 
 
 def _task(name: str) -> str:
@@ -38,9 +38,15 @@ def _until(value: int | str) -> int | str:
     return value
 
 
+def _span(value: int | str) -> int | str:
+    if value != "none":
+        Duration.parse(value)
+    return value
+
+
 def _look(value: int | str) -> int | str:
     if value != "none" and not Duration.parse(value).amount:
-        raise ValueError("between two looks there is at least one update")
+        raise ValueError("longer than nothing")
     return value
 
 
@@ -76,6 +82,31 @@ class SchedulePart(BaseModel):
     per: Literal["step", "epoch"] = Field("step", description="'step' or 'epoch'")
 
 
+class FreezePart(BaseModel):
+    """One of [[freeze]]: parameters that stay as they are until a point of the run; see `danlu.train.Freeze`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    names: list[str] = Field(min_length=1, description="a list of globs over the names of parameters, such as ['0.*']")
+    but: list[str] = Field([], description="a list of globs such as ['*.bias']")
+    until: Annotated[int | str, AfterValidator(_span)] = Field("none", description=f"{_SPAN}, or 'none' for never")
+
+
+class EarlyStopPart(BaseModel):
+    """The table [early_stop], off while its patience is "none"; see `danlu.train.EarlyStop`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    metric: str = Field(
+        "valid/loss", pattern=r"^(train|valid)/\S+$", description="a number of the evaluations, such as 'valid/loss'"
+    )
+    patience: Annotated[int | str, AfterValidator(_look)] = Field("none", description="a length such as '5ep', or 'none'")
+    min_delta: float = Field(0.0, ge=0, allow_inf_nan=False, description="a number in [0, inf)")
+    mode: Literal["min", "max"] = Field("min", description="'min' or 'max'")
+    after: Annotated[int | str, AfterValidator(_warmup)] = Field(0, description=_SPAN)
+    restore: bool = Field(False, description="true or false")
+
+
 class Recipe(BaseModel):
     """Everything that decides a run: two runs of one recipe on one machine end in the same bits.
 
@@ -84,6 +115,11 @@ class Recipe(BaseModel):
     they are: ``"3"`` is no number and 1.0 is not whole. `clip` has ``"none"`` for no clipping, since TOML has no null.
     `inspect` is from one look at all weights and gradients to the next; `tensorboard` also writes event files.
     `augment` is a chain for the images of the data, `mix` are ways of which each batch takes one.
+
+    `label_smoothing` and `logit_adjustment` change the loss that is trained with, not the one that is judged (`ClassLoss`).
+    `weights_from` is a run's folder or a file of weights to start from; what does not fit, and what the globs of `fresh` name,
+    starts anew. `layer_decay` is that of `danlu.optim.layer_decay`. With `snapshots` = n > 1 the schedule runs n times, and the
+    weights at the end of each cycle are kept (`danlu.train.Snapshots`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -104,5 +140,17 @@ class Recipe(BaseModel):
     tensorboard: bool = Field(False, description="true or false")
     augment: list[str | dict[str, Any]] = Field([], description=_LIST.format("flip"))
     mix: list[str | dict[str, Any]] = Field([], description=_LIST.format("mixup"))
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="a number in [0, 1), 0 for none")
+    logit_adjustment: float = Field(0.0, ge=0, allow_inf_nan=False, description="a number in [0, inf), 0 for none")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="'fp32', 'bf16' or 'fp16'")
+    micro_batch: Annotated[int, Field(ge=1)] | Literal["none"] = Field(
+        "none", description="a whole number in [1, inf), or 'none'"
+    )
+    snapshots: int = Field(0, ge=0, le=1000, description="a whole number in [0, 1000], 0 for none")
+    weights_from: str = Field("none", description="a run's folder or a file of weights, as text, or 'none'")
+    fresh: list[str] = Field([], description="a list of globs over the names of parameters, such as ['head.*']")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="a number in (0, 1], 1 for none")
+    freeze: list[FreezePart] = Field([], description="a list of tables, each with names")
+    early_stop: EarlyStopPart = Field(EarlyStopPart(), description="a table with a patience")
     optimizer: OptimizerPart = Field(description="a table with a name, or a name")
     schedule: SchedulePart = Field(description="a table with a name, or a name")

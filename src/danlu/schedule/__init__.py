@@ -1,5 +1,6 @@
 """Schedules of the learning rate, or of any hyper-parameter, as pure functions of the update's number."""
 
+from danlu.schedule.cyclic import Cyclic
 from danlu.schedule.duration import Duration, Unit
 from danlu.schedule.plot import png, text
 from danlu.schedule.registry import SCHEDULES, create, schedules
@@ -12,6 +13,7 @@ __all__ = [
     "SCHEDULES",
     "Constant",
     "Cosine",
+    "Cyclic",
     "Duration",
     "Linear",
     "Per",

@@ -2,9 +2,29 @@
 
 from danlu.task.chars import chars
 from danlu.task.digits import digits
-from danlu.task.task import TASKS, Choice, Data, Defaults, Loader, Parts, Task, predict, tasks
+from danlu.task.digits_variants import digits_few, digits_low, digits_noisy, digits_tail
+from danlu.task.task import TASKS, Choice, Data, Defaults, Draw, Loader, Parts, Task, predict, tasks
+from danlu.task.vae import vae
 
-__all__ = ["TASKS", "Choice", "Data", "Defaults", "Loader", "Parts", "Task", "chars", "digits", "predict", "tasks"]
+__all__ = [
+    "TASKS",
+    "Choice",
+    "Data",
+    "Defaults",
+    "Draw",
+    "Loader",
+    "Parts",
+    "Task",
+    "chars",
+    "digits",
+    "digits_few",
+    "digits_low",
+    "digits_noisy",
+    "digits_tail",
+    "predict",
+    "tasks",
+    "vae",
+]
 
-for _task in (digits, chars):
+for _task in (digits, digits_low, digits_few, digits_noisy, digits_tail, chars, vae):
     TASKS.add(_task.name, _task)

@@ -18,9 +18,12 @@ from danlu.task.models.resnet import NormFreeResNet, ResNet, bare_resnet
 from danlu.task.models.vit import ViT
 from danlu.task.task import Choice, Data, Defaults, Task
 
-__all__ = ["digits", "load"]
+__all__ = ["JITTER", "cut", "digits", "load", "read", "split"]
 
-_TEST = 360  # one image is 0.28 %
+_TEST, _CLASSES = 360, 10  # one image is 0.28 %
+
+JITTER = {"name": "jitter", "size": 0.1}
+"""The augmentation that the models of digits have when nothing is said."""
 
 
 def load(*, batch: int, seed: int, augment: Augmentation) -> Data:
@@ -37,25 +40,59 @@ def load(*, batch: int, seed: int, augment: Augmentation) -> Data:
     Returns:
         Batches of images (N, 1, 8, 8) and their digits (N,).
     """
-    images, labels = _read()
-    order = torch.randperm(len(labels), generator=generator("digits", "split"))
-    test, train = order[:_TEST], order[_TEST:]
+    images, labels = read()
+    train, test = split(len(labels))
+    return cut(images, labels[train], labels[test], train, test, augment, batch=batch, seed=seed)
+
+
+def cut(
+    images: Tensor,
+    known: Tensor,
+    asked: Tensor,
+    train: Tensor,
+    test: Tensor,
+    augment: Augmentation,
+    *,
+    batch: int,
+    seed: int,
+) -> Data:
+    """Cut images into augmented batches for training and one held-out batch, centred and scaled by the former.
+
+    Args:
+        images: all of them, (N, 1, 8, 8).
+        known: labels of those trained on.
+        asked: labels of those held out.
+        train: the places of those trained on.
+        test: the places of those held out.
+        augment: of those trained on, before they are centred.
+        batch: images of a training batch.
+        seed: what order and augmentation depend on.
+
+    Returns:
+        The data; a model is built for as many classes as there are among the held-out labels.
+    """
     mean, std = images[train].mean(), images[train].std()
     scale = Normalise((float(mean),), (float(std),))
     shown = scale(images[test])
-    held_out = TensorLoader(shown, labels[test], batch=_TEST, shuffle=False)
+    held_out = TensorLoader(shown, asked, batch=len(test), shuffle=False)
 
     @torch.no_grad()
     def mistakes(model: nn.Module) -> str:
         wrong = model(shown).argmax(-1)
-        pairs = [f"{y} read as {w}" for y, w in zip(labels[test].tolist(), wrong.tolist(), strict=True) if y != w]
-        return f"misread: {', '.join(pairs) or 'none'} ({len(pairs)} of {_TEST})"
+        pairs = [f"{y} read as {w}" for y, w in zip(asked.tolist(), wrong.tolist(), strict=True) if y != w]
+        return f"misread: {', '.join(pairs) or 'none'} ({len(pairs)} of {len(test)})"
 
-    plain = TensorLoader(images[train], labels[train], batch=batch, seed=seed)
-    return Data(Augmented(plain, Chain(augment, scale), seed=seed), held_out, mistakes)
+    plain = TensorLoader(images[train], known, batch=batch, seed=seed)
+    classes = {} if (n := int(asked.max()) + 1) == _CLASSES else {"classes": n}
+    return Data(Augmented(plain, Chain(augment, scale), seed=seed), held_out, mistakes, classes)
 
 
-def _read() -> tuple[Tensor, Tensor]:
+def read() -> tuple[Tensor, Tensor]:
+    """Return all images (1797, 1, 8, 8), grey values in [0, 1], and their digits.
+
+    Raises:
+        ImportError: without scikit-learn.
+    """
     try:
         from sklearn.datasets import load_digits
     except ImportError:
@@ -64,10 +101,15 @@ def _read() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(pixels).float().view(-1, 1, 8, 8) / 16, torch.from_numpy(labels).long()
 
 
+def split(n: int) -> tuple[Tensor, Tensor]:
+    """Return the places of what is trained on and of the 360 held out, the same for every seed."""
+    order = torch.randperm(n, generator=generator("digits", "split"))
+    return order[_TEST:], order[:_TEST]
+
+
 def _defaults(until: str, optimizer: dict[str, Any]) -> Defaults:
     # One thread: a second one saves little on images this small, and costs dearly where the cores have other work.
-    schedule, jitter = {"name": "cosine", "warmup": "10%"}, {"name": "jitter", "size": 0.1}
-    return Defaults(until, 64, optimizer, schedule, threads=1, augment=(jitter,))
+    return Defaults(until, 64, optimizer, {"name": "cosine", "warmup": "10%"}, threads=1, augment=(JITTER,))
 
 
 def _adamw(until: str, lr: float) -> Defaults:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,10 @@ from danlu.keyed import key
 from danlu.loss import LossSum, cross_entropy
 from danlu.registry import Registry
 
-__all__ = ["TASKS", "Choice", "Data", "Defaults", "Loader", "Parts", "Task", "predict", "tasks"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["TASKS", "Choice", "Data", "Defaults", "Draw", "Loader", "Parts", "Task", "predict", "tasks"]
 
 
 class Loader(Protocol):
@@ -28,6 +31,10 @@ class Loader(Protocol):
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches of epoch number `epoch` from batch `start` on."""
         ...
+
+
+Draw: TypeAlias = "Callable[[Any], Mapping[str, Figure]]"
+"""``draw(model)`` returns pictures of a trained model by name."""
 
 
 def predict(model: nn.Module, batch: tuple[Tensor, Tensor]) -> LossSum:
@@ -60,12 +67,14 @@ class Data:
         test: what is held out.
         after: what to show of a trained model, as text.
         sizes: the arguments that a model of this data is built with.
+        draw: the pictures of a trained model, name → matplotlib's figure; None for none.
     """
 
     train: Loader
     test: TensorLoader
     after: Callable[[nn.Module], str]
     sizes: Mapping[str, int] = field(default_factory=dict)
+    draw: Draw | None = None
 
 
 @final
@@ -88,6 +97,7 @@ class Parts:
     train: Loader
     test: TensorLoader
     after: Callable[[nn.Module], str]
+    draw: Draw | None = None
 
 
 @final
@@ -150,7 +160,7 @@ class Task:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(key(seed, "model"))
             net = choice.build(**data.sizes)
-        return Parts(net, self.loss, data.train, data.test, data.after)
+        return Parts(net, self.loss, data.train, data.test, data.after, data.draw)
 
 
 TASKS: Registry[Task] = Registry("task")

@@ -27,6 +27,7 @@ from danlu.train.ranks import RankError
 from danlu.train.report import NonFiniteError, Report
 from danlu.train.run_directory import RunDirectory
 from danlu.train.scaler import LossScaler
+from danlu.train.snapshots import Snapshots
 from danlu.train.soup import greedy_soup, soup
 from danlu.train.step import Step
 from danlu.train.trackers import TensorBoard, Tracker, WandbStyle
@@ -71,6 +72,7 @@ __all__ = [
     "Row",
     "RunDirectory",
     "Snapshot",
+    "Snapshots",
     "Step",
     "TensorBoard",
     "TopK",

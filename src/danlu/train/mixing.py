@@ -64,15 +64,21 @@ def of_mixed(loss: Callable[[nn.Module, Any], Any], model: nn.Module, batch: Mix
         batch: the mixtures.
 
     Returns:
-        The sum and the count, each the weighted mean of the two, and the measures that both have.
+        The sum, the count and the parts, each the weighted mean of the two, and the measures that both have.
+
+    Raises:
+        ValueError: when one of the two has a part that the other has not.
     """
     ready = _Answer(model(batch.inputs))
     first = as_loss_sum(loss(ready, (batch.inputs, batch.targets)))
     second = as_loss_sum(loss(ready, (batch.inputs, batch.partners)))
+    if lone := first.parts.keys() ^ second.parts.keys():
+        raise ValueError(f"Mix: only one of the two mixed targets has the part {min(lone)!r} of the loss; give it to both")
     return LossSum(
         _between(second.total, first.total, batch.weight),
         _between(second.count, first.count, batch.weight),
-        _measures(first.measures, second.measures, batch.weight),
+        _common(first.measures, second.measures, batch.weight),
+        _common(first.parts, second.parts, batch.weight),
     )
 
 
@@ -88,7 +94,7 @@ class _Answer(nn.Module):
         return self.answer
 
 
-def _measures(first: Mapping[str, Any], second: Mapping[str, Any], weight: float) -> dict[str, tuple[Any, Any]]:
+def _common(first: Mapping[str, Any], second: Mapping[str, Any], weight: float) -> dict[str, tuple[Any, Any]]:
     common = [name for name in first if name in second]
     return {name: tuple(_between(b, a, weight) for a, b in zip(first[name], second[name], strict=True)) for name in common}
 

@@ -26,5 +26,5 @@ def unit_norm(x: Tensor) -> Tensor:
 
 
 def unit_numel(x: Tensor) -> int:
-    """Return how many elements one unit has."""
-    return x.numel() if is_vector(x) else math.prod(x.shape[1:])
+    """Return how many elements one unit has, 1 for units of none, so that there is a mean of nothing."""
+    return max(1, x.numel() if is_vector(x) else math.prod(x.shape[1:]))

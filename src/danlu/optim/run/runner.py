@@ -62,7 +62,7 @@ class Runner:
         self.stackable = rule.scope != "element"  # the kernel is for these; where there is none, they are few or tiny
         self._required = required
         self._at: dict[int, Rule] = {}
-        self._wanted = wanted and allows("captured")
+        self._wanted = allows("captured") and wanted  # a word that names no tier is refused either way
 
     def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
         """Return how a parameter with its state is advanced by a kernel, or None to run eagerly.

@@ -5,6 +5,7 @@ A small tensor runs as one graph: it stays in the cache between the loops. A lar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -147,7 +148,11 @@ def _build(
     p = torch.ones(*shape, dtype=dtypes[0], device=device)
     compute = compute_dtype(p)
     start = rule.init(p, compute)
-    planes = [torch.ones_like(start[keys[0]], dtype=dtype) for keys, dtype in zip(places, dtypes[2:], strict=True)]
+    # Not a number, or the tracer would take the value of a float64 scalar for a symbol that inductor has no use for.
+    planes = [
+        torch.full_like(x := start[keys[0]], 1.0 if x.ndim else math.nan, dtype=dtype)
+        for keys, dtype in zip(places, dtypes[2:], strict=True)
+    ]
     examples = [p, torch.ones_like(p), *planes, torch.ones(len(rule.layout), dtype=compute, device=device)]
     with torch.no_grad():
         traced = make_fx(law_of(rule.structure, places, compute), tracing_mode="symbolic")(*examples)
