@@ -9,7 +9,7 @@ import argparse
 
 import torch
 from sets import CALLS, SETS, Gradients, copies
-from step import stream_adds, stream_kernel
+from streams import stream_adds, stream_kernel
 from timing import Contestant, go_first, interleave, machine, ratio
 
 from danlu import optim

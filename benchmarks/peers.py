@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["LIBRARIES", "importable", "peers", "steps"]
+__all__ = ["LIBRARIES", "importable", "peers", "steps", "title_of"]
 
 Way = tuple[str, Any, dict[str, Any]]  # title, class, keywords
 
@@ -56,6 +56,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "lion": "Lion",
         "muon": "Muon",
         "nadam": "NAdamW",
+        "nadam_simple": "NAdamW",
         "radam": "RAdamLegacy",
         "sgdw": "SGDW",
     },
@@ -66,6 +67,8 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "lion": "Lion",
         "radam": "RAdam",
         "sgd": "SGD",
+        "sgd_ema": "SGD",
+        "sgdw": "SGD",
         "stable_adamw": "StableAdamW",
     },
     "heavyball": {
@@ -78,7 +81,14 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "soap": "SOAP",
     },
 }
-_NEEDED = {"lars": {"momentum": 0.9}, "sgd": {"momentum": 0.9}, "sgd_velocity": {"momentum": 0.9}}
+# What makes the class the preset's rule, with its memory traffic, where its defaults do not.
+_NEEDED: dict[str, dict[str, Any]] = {
+    "lars": {"momentum": 0.9},
+    "sgd": {"momentum": 0.9},
+    "sgd_ema": {"momentum": 0.9, "dampening": True},
+    "sgd_velocity": {"momentum": 0.9},
+    "sgdw": {"momentum": 0.9, "weight_decay": 1e-2, "decouple_wd": True},
+}
 
 
 def importable(names: Sequence[str] = tuple(LIBRARIES)) -> dict[str, Any]:
@@ -100,7 +110,7 @@ def peers(preset: str, modules: dict[str, Any]) -> Iterator[Way]:
         cls = getattr(module, LIBRARIES[library][preset])
         known = inspect.signature(cls).parameters
         base = {key: value for key, value in _NEEDED.get(preset, {}).items() if key in known}
-        title = library.split(".")[0]
+        title = title_of(library)
         if "foreach" not in known:
             yield title, cls, base
             continue
@@ -108,6 +118,11 @@ def peers(preset: str, modules: dict[str, Any]) -> Iterator[Way]:
         yield f"{title} foreach", cls, {**base, "foreach": True}
         if "fused" in known:
             yield f"{title} fused", cls, {**base, "fused": True}
+
+
+def title_of(library: str) -> str:
+    """What tables call a library."""
+    return library.split(".")[0]
 
 
 def steps(cls: Any, params: list[Tensor], lr: float, keywords: dict[str, Any]) -> Any:

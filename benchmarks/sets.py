@@ -32,9 +32,10 @@ def small(count: int, low: int, high: int) -> list[Shape]:
 SETS: dict[str, tuple[str, list[Shape]]] = {
     "a": ("transformer-like", list(transformer())),
     "b": ("many small tensors", small(1000, 1000, 5000)),
+    "c": ("four large tensors", [(2500, 2500)] * 4),
     "d": ("tiny model", small(20, 10, 1000)),
 }
-CALLS = {"a": 1, "b": 5, "d": 200}  # steps per round: enough to be longer than the clock's and the scheduler's grain
+CALLS = {"a": 1, "b": 5, "c": 1, "d": 200}  # steps per round: enough to be longer than the clock's and the scheduler's grain
 ROUNDS = 15
 
 
