@@ -1,6 +1,7 @@
 """Small exact problems: models in float64, data with masks, optimizers that ask for unusual things."""
 
 import copy
+import math
 
 import torch
 from torch import nn
@@ -89,3 +90,16 @@ class WantsLoss(torch.optim.SGD):
     def step(self, *, loss):
         self.given.append(loss)
         super().step()
+
+
+def bad(batch):
+    """A batch with nan for its inputs."""
+    return [torch.full_like(batch[0], math.nan), batch[1]]
+
+
+OPTIMIZERS = {
+    "sgd momentum": lambda p: torch.optim.SGD(p, lr=0.3, momentum=0.9, nesterov=True),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+    "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=4),
+    "closure": lambda p: Probing(p, times=3, move=1e-3),
+}
