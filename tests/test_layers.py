@@ -73,7 +73,7 @@ ALLOWED = {
     "task": {"train", "schedule", "loss", "data", "layers", *TOOLS},
     "recipe": {"task", "train", "optim", "schedule", "loss", "data", *TOOLS},
     "report": {"inspection", *TOOLS},
-    "cli": {"report", "inspection", "recipe", "task", "train", "optim", "schedule", "loss", "data", *TOOLS},
+    "cli": {"report", "inspection", "recipe", "task", "train", "optim", "schedule", "loss", "data", "layers", *TOOLS},
     "__main__": {"cli"},
     "": set(),
 }

@@ -48,3 +48,11 @@ def test_losses_say_which_couple_the_items_of_a_batch():
     text = run("explain", "soft_median").stdout
     assert "COUPLES the items of a batch" in text
     assert text.endswith("\n\nsource\n    source 003's sketch, repaired\n")
+
+
+def test_layers_are_listed_and_explained():
+    rows = {row["name"]: row["summary"] for row in json.loads(run("list", "layers", "--json").stdout)}
+    assert {"drop_path", "rms_norm", "standardized_conv2d", "lsuv"} <= rows.keys()
+    assert all(rows.values())
+    assert run("explain", "drop_path").stdout.startswith(f"drop_path: {rows['drop_path']}\n")
+    assert "did you mean 'drop_path'" in run("explain", "drop_paht").stderr

@@ -69,6 +69,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
         ('augment=[{name="shift",pixel=1}]', "augment[0]: shift: no option 'pixel'; did you mean 'pixels'?"),
         ('mix=["flip"]', "mix[0]: no augmentation of pairs 'flip'"),
         ('mix=[{name="mixup",alpha=0}]', "mix[0]: Mixup: alpha must be in (0, inf), got 0"),
+        ("loss=focl", "loss: no loss of classes 'focl'; did you mean 'focal'?"),
+        ("loss=soft_median", "loss: no loss of classes 'soft_median'"),
+        ('loss={name="focal",gama=1}', "loss: focal: no option 'gama'; did you mean 'gamma'?"),
+        ('reduce={name="soft_median",tau=0}', "reduce: soft_median: tau must be in (0, inf), got 0"),
+        ("reduce=focal", "reduce: no reduction 'focal'"),
+        ("loss=3", "loss must be a loss such as 'focal', a table with its name, or 'none', got 3"),
         ("batch=1.5", "batch must be a whole number in [1, inf), got 1.5"),
         ("batch.x=3", "batch must be a whole number in [1, inf), got {'x': 3}"),
         ("until=50%", "until must be a number of updates above 0 such as 200, or text such as '10ep', got '50%'"),
@@ -241,3 +247,10 @@ def test_text_is_not_augmented():
         """--set augment=["flip"]: augment: task 'chars' has no images for it; leave it out, or augment = []"""
     ]
     assert load(flags={"task": "chars"}).augment == []
+
+
+def test_losses_are_recorded_with_every_number():
+    recipe = load(sets=["task=digits", "loss=focal", 'reduce={name="trimmed_mean",high=0.2}'])
+    assert recipe.loss == {"name": "focal", "gamma": 2.0}
+    assert recipe.reduce == {"name": "trimmed_mean", "low": 0.0, "high": 0.2}
+    assert (load(flags={"task": "digits"}).loss, load(flags={"task": "digits"}).reduce) == ("none", "none")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from danlu.loss import SmoothAll, cross_entropy, logit_adjusted
+from danlu.loss import SmoothAll, TrimmedMean, bi_tempered, cross_entropy, focal, logit_adjusted
 from danlu.recipe import Run, load, prepare
 from danlu.task import TASKS
 from danlu.train import Observer, read_weights
@@ -129,6 +129,10 @@ def test_variants_hold_out_what_they_say():
 def test_the_loss_that_is_trained_with_is_not_the_one_that_is_judged():
     for sets, other in {
         ("label_smoothing=0.2",): lambda z, y: cross_entropy(z, y, smoothing=SmoothAll(0.2)),
+        ("loss=focal",): focal,
+        ('loss={name="bi_tempered",t1=0.5}',): lambda z, y: bi_tempered(z, y, t1=0.5),
+        ("loss=bi_tempered", "label_smoothing=0.2"): lambda z, y: bi_tempered(z, y, smoothing=SmoothAll(0.2)),
+        ("reduce=trimmed_mean",): lambda z, y: cross_entropy(z, y, reduce=TrimmedMean()),
         ("logit_adjustment=1.5",): lambda z, y: logit_adjusted(z, y, COUNTS, tau=1.5),
     }.items():
         plain = run("digits-tail", *sets)
@@ -136,5 +140,12 @@ def test_the_loss_that_is_trained_with_is_not_the_one_that_is_judged():
         model = plain.parts.model.eval()
         assert float(own(model, (x, y)).mean) == pytest.approx(float(other(model(x), y).mean), rel=1e-6)
         assert float(plain.trainer.loss(model, (x, y)).mean) == pytest.approx(float(cross_entropy(model(x), y).mean), rel=1e-6)
-    with pytest.raises(ValueError, match="label_smoothing and logit_adjustment are for tasks of classes"):
+    for sets, line in {
+        ("loss=focal", "label_smoothing=0.1"): "label_smoothing: loss 'focal' takes hard targets only",
+        ("loss=focal", "logit_adjustment=1.0"): "logit_adjustment: goes with cross_entropy and not with loss 'focal'",
+        ("reduce=soft_median", "accumulate=2"): "reduce: goes by all items of a batch at once",
+    }.items():
+        with pytest.raises(ValueError, match=line):
+            run("digits-tail", *sets)
+    with pytest.raises(ValueError, match="label_smoothing: task 'vae' has no classes; leave it out"):
         prepare(load(sets=["task=vae", "label_smoothing=0.1"]), observers=[Observer()])

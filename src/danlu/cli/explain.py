@@ -11,6 +11,7 @@ from danlu import optim
 from danlu.cli.errors import fail, reported
 from danlu.cli.listing import task_lines
 from danlu.data import AUGMENTATIONS
+from danlu.layers import LAYERS
 from danlu.loss import LOSSES
 from danlu.optim.catalog import PIECES
 from danlu.optim.caveats import refusals
@@ -26,12 +27,12 @@ def explain(
     name: Annotated[
         str,
         typer.Argument(
-            help="An optimizer, also with pieces (adamw+modify.cautious), a schedule, a loss, an augmentation, a task, or "
-            "AXIS.NAME."
+            help="An optimizer, also with pieces (adamw+modify.cautious), a schedule, a loss, a layer, an augmentation, a "
+            "task, or AXIS.NAME."
         ),
     ],
 ) -> None:
-    """Explain an optimizer, a schedule, a loss, an augmentation, a piece or a task."""
+    """Explain an optimizer, a schedule, a loss, a layer, an augmentation, a piece or a task."""
     axis, _, rest = name.partition(".")
     if name in PRESETS or "+" in name:
         with reported(UnknownNameError, TypeError, ValueError):
@@ -40,6 +41,8 @@ def explain(
         typer.echo(f"{name}: {inspect.getdoc(SCHEDULES.get(name))}")
     elif name in LOSSES:
         typer.echo(f"{name}: {inspect.getdoc(LOSSES.get(name).thing)}\n\nsource\n    {LOSSES.get(name).source}")
+    elif name in LAYERS:
+        typer.echo(f"{name}: {inspect.getdoc(LAYERS.get(name))}")
     elif name in AUGMENTATIONS:
         typer.echo(f"{name}: {inspect.getdoc(AUGMENTATIONS.get(name).cls)}\n\nsource\n    {AUGMENTATIONS.get(name).source}")
     elif name in TASKS:
@@ -51,5 +54,5 @@ def explain(
         typer.echo("\n\n".join([f"{name}: {inspect.getdoc(piece.cls)}", *sections, f"source\n    {piece.source}"]))
     else:
         pieces = [f"{axis}.{piece}" for axis, table in PIECES.items() for piece in table]
-        near = did_you_mean(name, [*PRESETS, *SCHEDULES, *LOSSES, *AUGMENTATIONS, *TASKS, *pieces])
+        near = did_you_mean(name, [*PRESETS, *SCHEDULES, *LOSSES, *LAYERS, *AUGMENTATIONS, *TASKS, *pieces])
         fail([f"nothing is called {name!r}{near or '; see danlu list'}"])

@@ -13,6 +13,8 @@ import typer
 
 from danlu.cli.errors import fail, reported
 from danlu.data import AUGMENTATIONS
+from danlu.docstrings import first_line
+from danlu.layers import LAYERS
 from danlu.loss import LOSSES
 from danlu.optim.catalog import PIECES
 from danlu.optim.caveats import unverified
@@ -28,7 +30,9 @@ Rows = Callable[[], Iterator[dict[str, Any]]]
 
 
 def listing(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="optimizers, schedules, losses, augmentations, pieces or tasks.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="optimizers, schedules, losses, layers, augmentations, pieces, tasks.")
+    ],
     pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="Only names like this, such as 'ada*'.")] = "*",
     axis: Annotated[str, typer.Option("--axis", help="Only pieces of this axis, such as decay.")] = "",
     need: Annotated[str, typer.Option("--needs", help="Only optimizers that need this: grad, loss or closure.")] = "",
@@ -36,7 +40,7 @@ def listing(
     unsure: Annotated[bool, typer.Option("--unverified", help="Only what no independent source confirmed, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
 ) -> None:
-    """List optimizers, schedules, losses, augmentations, pieces or tasks."""
+    """List optimizers, schedules, losses, layers, augmentations, pieces or tasks."""
     with reported(UnknownNameError):
         rows = [row for row in _KINDS.get(kind)() if fnmatchcase(row["name"].rpartition(".")[2], pattern)]
     rows = [row for row in rows if not axis or row.get("axis") == axis]
@@ -102,6 +106,11 @@ def _losses() -> Iterator[dict[str, Any]]:
         }
 
 
+def _layers() -> Iterator[dict[str, Any]]:
+    for name in LAYERS:
+        yield {"name": name, "summary": first_line(LAYERS.get(name))}
+
+
 def _augmentations() -> Iterator[dict[str, Any]]:
     for name in AUGMENTATIONS:
         found = AUGMENTATIONS.get(name)
@@ -132,6 +141,7 @@ _KINDS: Registry[Rows] = Registry("kind of list")
 _KINDS.add("optimizers", _optimizers)
 _KINDS.add("schedules", _schedules)
 _KINDS.add("losses", _losses)
+_KINDS.add("layers", _layers)
 _KINDS.add("augmentations", _augmentations)
 _KINDS.add("pieces", _pieces)
 _KINDS.add("tasks", _tasks)

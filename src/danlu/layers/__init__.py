@@ -10,6 +10,7 @@ from danlu.layers.layer_scale import LayerScale
 from danlu.layers.lsuv import lsuv
 from danlu.layers.residual import NormFreeResidual, residual_scales
 from danlu.layers.rms_norm import RMSNorm
+from danlu.layers.roster import LAYERS
 from danlu.layers.standardized import (
     Activation,
     StandardizedConv2d,
@@ -20,6 +21,7 @@ from danlu.layers.standardized import (
 from danlu.layers.twins import standardized, without_norms
 
 __all__ = [
+    "LAYERS",
     "Activation",
     "ActivationReport",
     "ChannelNorm",

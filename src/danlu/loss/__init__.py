@@ -15,7 +15,7 @@ from danlu.loss.loss_sum import Count, LossSum, as_loss_sum
 from danlu.loss.mean_squared_error import mean_squared_error
 from danlu.loss.ranked import Ranked, item_weights
 from danlu.loss.reduction import Reduction, total
-from danlu.loss.registry import LOSSES, LossInfo, losses
+from danlu.loss.registry import LOSSES, LossInfo, create, filled, losses
 from danlu.loss.smoothing import SmoothAll, Smoothing, SmoothOthers
 from danlu.loss.soft_cross_entropy import soft_cross_entropy
 from danlu.loss.soft_median import SoftMedian
@@ -43,7 +43,9 @@ __all__ = [
     "binary_cross_entropy",
     "binary_focal",
     "class_balanced_weights",
+    "create",
     "cross_entropy",
+    "filled",
     "focal",
     "huber",
     "item_weights",

@@ -20,7 +20,7 @@ __all__ = ["bi_tempered"]
 _ROUNDS = 20  # Newton's method converges from one side, in 5 rounds for most logits and in 12 for the worst tested
 
 
-@named(source="Amid et al., 2019, arXiv:1906.03361; github.com/google/bi-tempered-loss")
+@named(source="Amid et al., 2019, arXiv:1906.03361; github.com/google/bi-tempered-loss", kind="classes")
 def bi_tempered(
     logits: Tensor,
     target: Tensor,

@@ -14,7 +14,7 @@ from danlu.loss.smoothing import Smoothing, share
 __all__ = ["cross_entropy"]
 
 
-@named(source="Szegedy et al., 2015, arXiv:1512.00567 (smoothing); torch.nn.functional.cross_entropy")
+@named(source="Szegedy et al., 2015, arXiv:1512.00567 (smoothing); torch.nn.functional.cross_entropy", kind="classes")
 def cross_entropy(
     logits: Tensor,
     target: Tensor,

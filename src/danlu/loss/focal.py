@@ -18,7 +18,7 @@ __all__ = ["binary_focal", "focal"]
 _SOURCE = "Lin et al., 2017, arXiv:1708.02002"
 
 
-@named(source=_SOURCE)
+@named(source=_SOURCE, kind="classes")
 def focal(
     logits: Tensor,
     target: Tensor,

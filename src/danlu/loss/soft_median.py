@@ -15,7 +15,7 @@ from danlu.ranges import Positive, check, hints
 __all__ = ["SoftMedian"]
 
 
-@named(source="source 003's sketch, repaired", coupled=True)
+@named(source="source 003's sketch, repaired", kind="reduction", coupled=True)
 @final
 @dataclass(frozen=True)
 class SoftMedian:

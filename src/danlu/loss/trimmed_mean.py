@@ -17,7 +17,7 @@ __all__ = ["TrimmedMean", "WinsorizedMean"]
 _SOURCE = "Huber, Robust Statistics, 1981, section 3.3; scipy.stats.mstats.{}"
 
 
-@named(source=_SOURCE.format("trimmed_mean"), coupled=True)
+@named(source=_SOURCE.format("trimmed_mean"), kind="reduction", coupled=True)
 @final
 @dataclass(frozen=True)
 class TrimmedMean:
@@ -52,7 +52,7 @@ class TrimmedMean:
         return ranked_sum("TrimmedMean", self, losses, weights)
 
 
-@named(source=_SOURCE.format("winsorize"), coupled=True)
+@named(source=_SOURCE.format("winsorize"), kind="reduction", coupled=True)
 @final
 @dataclass(frozen=True)
 class WinsorizedMean:

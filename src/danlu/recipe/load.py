@@ -9,6 +9,8 @@ from typing import Any
 
 from danlu.data import AUGMENTATIONS
 from danlu.data.augmentation import filled
+from danlu.loss import LOSSES
+from danlu.loss import filled as filled_loss
 from danlu.optim.roster import PRESETS
 from danlu.recipe.layers import Layer, parse_file, parse_set
 from danlu.recipe.named import find_recipe
@@ -82,6 +84,7 @@ def resolve(layers: Sequence[Layer]) -> tuple[dict[str, Any], list[Problem]]:
     values = reduce(_over, (layer.values for layer in layers), base)
     values["optimizer"] = _filled(values["optimizer"])
     values |= {key: _listed(values[key]) for key in ("augment", "mix")}
+    values |= {key: _loss(values[key]) for key in ("loss", "reduce") if key in values}
     return values, problems(values)
 
 
@@ -129,6 +132,12 @@ def _listed(entries: Any) -> Any:
     names = [entry.get("name") if isinstance(entry, Mapping) else entry for entry in entries]
     known = [isinstance(name, str) and name in AUGMENTATIONS for name in names]
     return [filled(entry) if is_known else entry for entry, is_known in zip(entries, known, strict=True)]
+
+
+def _loss(entry: Any) -> Any:
+    """The loss or reduction with every number, likewise."""
+    name = entry.get("name") if isinstance(entry, Mapping) else entry
+    return filled_loss(entry) if isinstance(name, str) and name in LOSSES else entry
 
 
 def _line(problem: Problem, layers: Sequence[Layer]) -> str:

@@ -138,8 +138,8 @@ def _params(parts: Parts, recipe: Recipe) -> Params:
 
 
 def _callbacks(parts: Parts, recipe: Recipe, folder: Path | None, board: TensorBoard | None) -> Iterator[Callback]:
-    if recipe.label_smoothing or recipe.logit_adjustment:
-        yield ClassLoss(parts, recipe.label_smoothing, recipe.logit_adjustment)
+    if ClassLoss.wanted(recipe):
+        yield ClassLoss(parts, recipe)
     if recipe.mix:
         yield Mix(*map(augmentation, recipe.mix))
     if recipe.inspect != "none":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, final
 
@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from danlu import ranges
 from danlu.data import AUGMENTATIONS
 from danlu.data.augmentation import create as augmentation
+from danlu.loss import LOSSES
+from danlu.loss import create as loss
 from danlu.optim import Rule, create
 from danlu.optim.roster import PRESETS
 from danlu.recipe.recipe import EarlyStopPart, FreezePart, OptimizerPart, Recipe, SchedulePart
@@ -58,6 +60,8 @@ def problems(values: Mapping[str, Any]) -> list[Problem]:
         *_model(values),
         *_augmentations(values, "augment", "images"),
         *_augmentations(values, "mix", "pairs"),
+        *_loss(values, "loss", "classes"),
+        *_loss(values, "reduce", "reduction"),
         *_optimizer(values.get("optimizer")),
         *_schedule(values.get("schedule")),
     ]
@@ -125,18 +129,32 @@ def _augmentations(values: Mapping[str, Any], key: str, kind: str) -> Iterator[P
     if entries and isinstance(task, str) and task in TASKS and not TASKS.get(task).augmentable:
         yield Problem((key,), f"{key}: task {task!r} has no images for it; leave it out, or {key} = []")
         return
+    of_kind = [name for name in AUGMENTATIONS if AUGMENTATIONS.get(name).kind == kind]
     for i, entry in enumerate(entries):
-        of_kind = [name for name in AUGMENTATIONS if AUGMENTATIONS.get(name).kind == kind]
-        name = entry if isinstance(entry, str) else entry.get("name")
-        if not isinstance(name, str):
-            yield Problem((key,), f"{key}[{i}]: the table needs a name, such as {of_kind[0]!r}")
-        elif name not in of_kind:
-            yield Problem((key,), f"{key}[{i}]: no augmentation of {kind} {name!r}{did_you_mean(name, of_kind)}")
-        else:
-            try:
-                augmentation(entry)
-            except (TypeError, ValueError) as error:
-                yield from (Problem((key,), f"{key}[{i}]: {line}") for line in str(error).splitlines())
+        for line in _entry(entry, of_kind, f"augmentation of {kind}", augmentation):
+            yield Problem((key,), f"{key}[{i}]: {line}")
+
+
+def _loss(values: Mapping[str, Any], key: str, kind: str) -> Iterator[Problem]:
+    entry = values.get(key, "none")
+    if entry != "none" and isinstance(entry, (str, Mapping)):
+        of_kind = [name for name in LOSSES if LOSSES.get(name).kind == kind]
+        for line in _entry(entry, of_kind, "loss of classes" if kind == "classes" else kind, loss):
+            yield Problem((key,), f"{key}: {line}")
+
+
+def _entry(entry: str | Mapping[str, Any], names: list[str], what: str, make: Callable[[Any], Any]) -> Iterator[str]:
+    """What is wrong with a name, or with a table that has one."""
+    name = entry if isinstance(entry, str) else entry.get("name")
+    if not isinstance(name, str):
+        yield f"the table needs a name, such as {names[0]!r}"
+    elif name not in names:
+        yield f"no {what} {name!r}{did_you_mean(name, names)}"
+    else:
+        try:
+            make(entry)
+        except (TypeError, ValueError) as error:
+            yield from str(error).splitlines()
 
 
 def _optimizer(part: Any) -> Iterator[Problem]:

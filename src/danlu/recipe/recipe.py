@@ -116,7 +116,8 @@ class Recipe(BaseModel):
     `inspect` is from one look at all weights and gradients to the next; `tensorboard` also writes event files.
     `augment` is a chain for the images of the data, `mix` are ways of which each batch takes one.
 
-    `label_smoothing` and `logit_adjustment` change the loss that is trained with, not the one that is judged (`ClassLoss`).
+    `loss`, `reduce`, `label_smoothing` and `logit_adjustment` change the loss that is trained with, not the one that is
+    judged (`ClassLoss`); "none" leaves them the task's.
     `weights_from` is a run's folder or a file of weights to start from; what does not fit, and what the globs of `fresh` name,
     starts anew. `layer_decay` is that of `danlu.optim.layer_decay`. With `snapshots` = n > 1 the schedule runs n times, and the
     weights at the end of each cycle are kept (`danlu.train.Snapshots`).
@@ -140,6 +141,10 @@ class Recipe(BaseModel):
     tensorboard: bool = Field(False, description="true or false")
     augment: list[str | dict[str, Any]] = Field([], description=_LIST.format("flip"))
     mix: list[str | dict[str, Any]] = Field([], description=_LIST.format("mixup"))
+    loss: str | dict[str, Any] = Field("none", description="a loss such as 'focal', a table with its name, or 'none'")
+    reduce: str | dict[str, Any] = Field(
+        "none", description="a reduction such as 'trimmed_mean', a table with its name, or 'none'"
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="a number in [0, 1), 0 for none")
     logit_adjustment: float = Field(0.0, ge=0, allow_inf_nan=False, description="a number in [0, inf), 0 for none")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="'fp32', 'bf16' or 'fp16'")
