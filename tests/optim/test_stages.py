@@ -1,6 +1,6 @@
 """A law cut at its reductions: which stages there are, what passes between them, and that they give the eager numbers."""
 
-from functools import partial
+from functools import partial, partialmethod
 
 import pytest
 import torch
@@ -267,3 +267,23 @@ def test_what_a_rule_sees_is_the_most_that_a_piece_of_tensor_scope_does():
     """Element scope takes the flat kernel as before, whatever its shape."""
     assert optim.adamw().sees == "elements"
     assert Rule(direction.Plain(), {"m": moment.Ema(0.9)}, modify=(modify.TrustRatio(),)).sees == "rows"
+
+
+@compiler
+@pytest.mark.parametrize("name", ["dog", "prodigy"])
+@pytest.mark.parametrize("shapes", [[(700, 600), (5,)], [(7, 13), (9,)]], ids=str)
+def test_a_sum_over_all_tensors_is_found_by_kernels_too(name, shapes, monkeypatch):
+    """They take the eager law's place: what it would be given is never made."""
+    ours, theirs = start(shapes, torch.float32), start(shapes, torch.float32)
+    plain = make(name, theirs, compile=False)
+    advance(plain, gradients(theirs, 3))
+    monkeypatch.setattr(Rule, "measure", partialmethod(_on_meta, Rule.measure))
+    fast = make(name, ours, compile=True)
+    advance(fast, gradients(ours, 3))
+    for p, q in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+
+
+def _on_meta(rule, measure, path, p, *rest):
+    assert p.is_meta or torch.compiler.is_compiling() or type(p) is not torch.Tensor, "measured eagerly"
+    return measure(rule, path, p, *rest)

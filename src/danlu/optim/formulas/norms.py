@@ -15,7 +15,7 @@ __all__ = ["excess", "norm_squared", "normalized", "power_sum", "rms", "shrinkag
 
 def norm_squared(x: Tensor) -> Tensor:
     """Return ‖x‖² in float64, 0-d: one tensor's share of the squared norm of all."""
-    return power_sum([x], 2.0, x.dtype)
+    return torch.linalg.vector_norm(x).double().square()
 
 
 def power_sum(xs: Sequence[Tensor], order: float, dtype: torch.dtype) -> Tensor:

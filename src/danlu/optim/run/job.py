@@ -10,6 +10,7 @@ from torch import Tensor
 
 from danlu.optim.piece import Measured, OfGradient
 from danlu.optim.rule import Rule
+from danlu.optim.run.lane import Lane
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.views import compute_dtype, real
 from danlu.optim.values import Kept, Tick
@@ -57,13 +58,21 @@ class Round:
         jobs: the tensors that step, a job per group.
         kept: group index -> the host numbers that its pieces share, as the last step left them.
         loss: the loss that the step was given, or nan.
+        lanes: group index -> the lane of each tensor, or None for tensors that have no state.
 
     Attributes:
         shared: the same for this step; to be kept when the step is taken.
     """
 
-    def __init__(self, jobs: Sequence[Job], kept: Mapping[int, Mapping[str, Kept]], loss: float) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        kept: Mapping[int, Mapping[str, Kept]],
+        loss: float,
+        lanes: Mapping[int, Mapping[Tensor, Lane]] | None = None,
+    ) -> None:
         self._jobs = jobs
+        self._lanes = lanes
         self._loss = loss
         self._settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {job.group: {} for job in jobs}
         self.shared: dict[int, dict[str, Kept]] = {}
@@ -152,12 +161,13 @@ class Round:
 
     def _parts(self, job: Job, path: str) -> Iterator[Tensor]:
         """The share of each tensor of a job in the measure at `path`."""
-        for p, g, state, numbers in zip(job.params, job.grads, job.states, self.numbers(job), strict=True):
-            if p.numel():
+        for p, g, numbers in zip(job.params, job.grads, self.numbers(job), strict=True):
+            if p.numel() and self._lanes is not None:
+                yield self._lanes[job.group][p].measure(path, g, numbers)
+            elif p.numel():
                 dtype = compute_dtype(p)
-                planes = {key: real(x) for key, x in state.items() if isinstance(x, Tensor)}
                 whole, slope = real(p.detach()).to(dtype), real(g).to(dtype)
-                yield job.rule.structure.measure(path, whole, slope, planes, numbers.bound(dtype))
+                yield job.rule.structure.measure(path, whole, slope, {}, numbers.bound(dtype))
 
 
 def _kind(rule: Rule, path: str) -> str:

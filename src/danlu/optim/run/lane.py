@@ -11,7 +11,7 @@ from torch import Tensor
 from danlu.optim.rule import Rule
 from danlu.optim.run.eager import step_eagerly
 from danlu.optim.run.numbers import Numbers
-from danlu.optim.run.runner import Runner
+from danlu.optim.run.runner import Measuring, Runner
 from danlu.optim.run.views import compute_dtype, flat, real, same_layout
 
 __all__ = ["Lane"]
@@ -32,7 +32,7 @@ class Lane:
         dtype: what is computed in.
     """
 
-    __slots__ = ("_plain", "_pointer", "_runner", "_shape", "_stride", "dtype", "kept", "keys", "p", "way")
+    __slots__ = ("_measures", "_plain", "_pointer", "_runner", "_shape", "_stride", "dtype", "kept", "keys", "p", "way")
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
@@ -44,6 +44,7 @@ class Lane:
         self._pointer, self._shape, self._stride = p.data_ptr(), p.shape, p.stride()
         self.dtype = compute_dtype(p)
         self._plain = p.is_contiguous() and not p.is_complex()
+        self._measures: dict[str, Measuring | None] = {}
         self.way = runner.way(p.detach(), dict(zip(self.keys, self.kept, strict=True)))
 
     def fits(self, p: Tensor, state: Mapping[str, Any]) -> bool:
@@ -69,6 +70,18 @@ class Lane:
     def stored(self) -> dict[str, Tensor]:
         """The state tensors as the rule takes them, by key."""
         return {key: real(t) for key, t in zip(self.keys, self.kept, strict=True)}
+
+    def measure(self, path: str, g: Tensor, numbers: Numbers) -> Tensor:
+        """Return the tensor's share of the measure at `path`, found by a kernel where the tensor advances by one."""
+        if path not in self._measures:
+            kept = dict(zip(self.keys, self.kept, strict=True))
+            wanted = self.way is not None and self._plain
+            self._measures[path] = self._runner.measuring(path, self.p.detach(), kept) if wanted else None
+        found = self._measures[path]
+        if found is None or g.dtype != self.p.dtype or not g.is_contiguous() or g.is_neg():
+            whole, slope = real(self.p.detach()).to(self.dtype), real(g).to(self.dtype)
+            return self.structure.measure(path, whole, slope, self.stored, numbers.bound(self.dtype))
+        return found.kernel(g.view(found.view), numbers.packed(self.dtype, g.device))
 
     def run(self, g: Tensor, numbers: Numbers) -> None:
         """Advance the parameter and its state by one step."""

@@ -11,7 +11,7 @@ from torch.fx import GraphModule
 from danlu.optim.rule import Rule
 from danlu.optim.run.words import Place, closed, opened
 
-__all__ = ["keep_moved_values", "law_of"]
+__all__ = ["keep_moved_values", "law_of", "measure_of"]
 
 
 def law_of(structure: Rule, places: Sequence[Place], compute: torch.dtype) -> Callable[..., None]:
@@ -31,6 +31,24 @@ def law_of(structure: Rule, places: Sequence[Place], compute: torch.dtype) -> Ca
         for keys, plane in zip(places, planes, strict=True):
             plane.copy_(closed(keys, new))
         p.copy_(new_p)
+
+    return law
+
+
+def measure_of(structure: Rule, path: str, places: Sequence[Place], compute: torch.dtype) -> Callable[..., None]:
+    """Return the law (p, g, *planes, out, h) that writes a tensor's share of the measure at `path` to `out`, and nothing else.
+
+    Args:
+        structure: as for `law_of`.
+        path: of the piece that measures.
+        places: as for `law_of`.
+        compute: as for `law_of`.
+    """
+
+    def law(*args: Tensor) -> None:
+        p, g, *planes, out, h = args
+        numbers = structure.bind(h.unbind())
+        out.copy_(structure.measure(path, p.to(compute), g.to(compute), opened(places, planes), numbers))
 
     return law
 

@@ -9,16 +9,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from danlu.optim.piece import OfGradient
 from danlu.optim.rule import Rule
 from danlu.optim.run.blocks import at_size, in_blocks, row_of
 from danlu.optim.run.cache import kind_of, known, note
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, Raw, built, compiler_for
-from danlu.optim.run.staged import fitted, staged
+from danlu.optim.run.staged import fitted, measured, staged
 from danlu.optim.run.tier import allows
 from danlu.optim.run.views import flat, real
 from danlu.optim.run.words import joined
 
-__all__ = ["AUTO_FROM", "Runner", "Way", "compilable", "pays"]
+__all__ = ["AUTO_FROM", "Measuring", "Runner", "Way", "compilable", "pays"]
 
 AUTO_FROM = 1 << 22  # parameters: from here a kernel's first 2 to 20 s are earned back within a thousand steps
 _SAID: set[str] = set()  # device types whose missing compiler was told
@@ -38,6 +39,18 @@ class Way(NamedTuple):
     view: torch.Size
     raw: Raw | None = None
     planes: Sequence[Tensor] = ()
+
+
+class Measuring(NamedTuple):
+    """How one tensor's share of a measure is found compiled.
+
+    Args:
+        kernel: returns it, given the gradient and the numbers.
+        view: the shape in which the kernel takes the gradient.
+    """
+
+    kernel: Callable[[Tensor, Tensor], Tensor]
+    view: torch.Size
 
 
 Find = Callable[[Rule, Tensor, Mapping[str, Tensor], bool], Way | None]
@@ -97,6 +110,22 @@ class Runner:
         if found is not None:
             note(self.key, kind_of(p, PARALLEL_FROM))
         return found
+
+    def measuring(self, path: str, p: Tensor, slots: Mapping[str, Tensor]) -> Measuring | None:
+        """Return how a parameter's share of a measure is found by a kernel, or None to find it eagerly.
+
+        Args:
+            path: of the piece that measures.
+            p: the parameter, which advances by a kernel too.
+            slots: its state by key.
+        """
+        rule = self._at_size(p.numel())
+        if rule.sees == "shape" or isinstance(rule.measures[path], OfGradient):  # the latter's is one call of torch already
+            return None
+        places, planes = joined(slots, rule)
+        views = fitted(rule, real(p), places, [real(x) for x in planes])
+        found = measured(rule, path, views[0], places, views[1:], p.numel() >= PARALLEL_FROM) if views else None
+        return Measuring(found, views[0].shape) if views and found else None
 
     def _at_size(self, count: int) -> Rule:
         if count not in self._at:

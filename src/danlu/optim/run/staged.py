@@ -18,12 +18,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from danlu.optim.rule import Rule
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel
-from danlu.optim.run.law import keep_moved_values, law_of
+from danlu.optim.run.law import keep_moved_values, law_of, measure_of
 from danlu.optim.run.stages import Stage, cut, in_steps
 from danlu.optim.run.views import compute_dtype
 from danlu.optim.run.words import Place
 
-__all__ = ["fitted", "staged"]
+__all__ = ["fitted", "measured", "staged"]
 
 _EXAMPLES = {  # by threads and dimensions; never 0, 1 or equal sides, which specialise
     True: {1: (1 << 18,), 2: (448, 640)},
@@ -70,18 +70,63 @@ def staged(rule: Rule, p: Tensor, places: Sequence[Place], planes: Sequence[Tens
         A callable ``run(g, h)`` that writes p and the planes; g has the dtype and shape of p. None for a law that would need
         yet another kernel for these sizes.
     """
-    given = [p, p, *planes, torch.empty(len(rule.layout), device="meta")]  # the law's arguments; g and h come with each call
-    key = (repr(rule.structure), tuple(places), tuple(t.dtype for t in given), p.ndim, p.device.type, parallel)
+    return _runner(rule, "", p, places, planes, [], parallel)
+
+
+def measured(
+    rule: Rule, path: str, p: Tensor, places: Sequence[Place], planes: Sequence[Tensor], parallel: bool
+) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """Return the kernel of what the piece at `path` measures on a tensor; as `staged`, but nothing is advanced.
+
+    Args:
+        rule: as for `staged`, of element scope too.
+        path: of the piece.
+        p: as for `staged`.
+        places: as for `staged`.
+        planes: as for `staged`.
+        parallel: as for `staged`.
+
+    Returns:
+        A callable ``run(g, h)`` that returns the tensor's share.
+    """
+    compute = compute_dtype(p)
+    start = {key: torch.empty_like(x, device="meta") for key, x in rule.init(p, compute).items()}
+    numbers = rule.structure.bind(torch.empty(len(rule.layout), dtype=compute, device="meta").unbind())
+    meta = torch.empty_like(p, dtype=compute, device="meta")
+    out = torch.empty_like(rule.structure.measure(path, meta, meta, start, numbers), device=p.device)
+    kernel = _runner(rule, path, p, places, planes, [out], parallel)
+    if kernel is None:
+        return None
+
+    def run(g: Tensor, h: Tensor) -> Tensor:
+        kernel(g, h)
+        return out.clone()
+
+    return run
+
+
+def _runner(
+    rule: Rule,
+    path: str,
+    p: Tensor,
+    places: Sequence[Place],
+    planes: Sequence[Tensor],
+    outs: Sequence[Tensor],
+    parallel: bool,
+) -> Kernel | None:
+    """The kernel of a law with these arguments, from those built before where one fits."""
+    given = [p, p, *planes, *outs, torch.empty(len(rule.layout), device="meta")]  # g and h come with each call
+    key = (repr(rule.structure), path, tuple(places), tuple(t.dtype for t in given), p.ndim, p.device.type, parallel)
     variants, sizes = _BUILT.setdefault(key, []), [n for t in given for n in t.shape]
     fitting = next((v for v in variants if v.fits(sizes)), None)
     if fitting is None:
         if len(variants) == _VARIANTS:
             return None
         example = p.shape if variants else _EXAMPLES[parallel][p.ndim]
-        fitting = _build(rule, places, [t.dtype for t in given[:-1]], example, p.device, parallel)
+        fitting = _build(rule, path, places, given[:-1], outs, example, parallel)
         variants.append(fitting)
         if not fitting.fits(sizes):
-            return staged(rule, p, places, planes, parallel)
+            return _runner(rule, path, p, places, planes, outs, parallel)
     stages = fitting.stages
 
     def run(g: Tensor, h: Tensor) -> None:
@@ -137,25 +182,29 @@ def _table(n: int) -> tuple[int, ...]:
 
 def _build(
     rule: Rule,
+    path: str,
     places: Sequence[Place],
-    dtypes: Sequence[torch.dtype],
+    given: Sequence[Tensor],
+    outs: Sequence[Tensor],
     shape: Sequence[int],
-    device: torch.device,
     parallel: bool,
 ) -> _Variant:
     from torch._inductor.exc import InductorError
 
+    device, dtypes = given[0].device, [t.dtype for t in given]
     p = torch.ones(*shape, dtype=dtypes[0], device=device)
     compute = compute_dtype(p)
     start = rule.init(p, compute)
     # Not a number, or the tracer would take the value of a float64 scalar for a symbol that inductor has no use for.
     planes = [
         torch.full_like(x := start[keys[0]], 1.0 if x.ndim else math.nan, dtype=dtype)
-        for keys, dtype in zip(places, dtypes[2:], strict=True)
+        for keys, dtype in zip(places, dtypes[2:], strict=False)
     ]
-    examples = [p, torch.ones_like(p), *planes, torch.ones(len(rule.layout), dtype=compute, device=device)]
+    results = [torch.full_like(out, math.nan) for out in outs]
+    examples = [p, torch.ones_like(p), *planes, *results, torch.ones(len(rule.layout), dtype=compute, device=device)]
+    law = measure_of(rule.structure, path, places, compute) if path else law_of(rule.structure, places, compute)
     with torch.no_grad():
-        traced = make_fx(law_of(rule.structure, places, compute), tracing_mode="symbolic")(*examples)
+        traced = make_fx(law, tracing_mode="symbolic")(*examples)
     keep_moved_values(traced)
     inputs = [node.meta["val"] for node in traced.graph.find_nodes(op="placeholder")]
     sizes = [n for x in inputs for n in x.shape]

@@ -28,10 +28,11 @@ def advance(
     Returns:
         The host numbers to keep for each group; None when a sum over tensors is not finite, and nothing has changed then.
     """
-    work = Round(jobs, kept, loss)
+    courses = [lanes[job.group].course(job) for job in jobs]
+    work = Round(jobs, kept, loss, {job.group: lanes[job.group].of for job in jobs})
     if not work.settle():
         return None
-    ready = [(lanes[job.group].course(job), job, work.numbers(job)) for job in jobs]
+    ready = [(course, job, work.numbers(job)) for course, job in zip(courses, jobs, strict=True)]
     for course, job, numbers in ready:  # nothing else in between: every kernel empties the cache
         course.run(job, numbers)
     for _, job, numbers in ready:
