@@ -26,9 +26,14 @@ check: $(READY) ## lint, format, types, tests
 	$(BIN)/pyrefly check
 	$(MAKE) test
 
-bench: $(READY) ## step time of every preset against torch.optim and the memory floor
-	$(BIN)/python benchmarks/step.py
+bench: $(READY) ## step time against torch.optim, other libraries and the memory floor; tables into bench/
+	$(BIN)/python benchmarks/step.py --out bench
 	$(BIN)/python benchmarks/whole.py
+	$(BIN)/python benchmarks/codecs.py
+	$(BIN)/python benchmarks/compositions.py
+	$(BIN)/python benchmarks/stacks.py
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/trainer.py
 
 compat: $(READY) ## every optimizer in the loops of Lightning, Accelerate and Hugging Face (installs them)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compat]'

@@ -33,7 +33,7 @@ def main() -> None:
     go_first()
     facts = machine()
     print("  ".join(f"{key}: {value}" for key, value in facts.items()))
-    modules = importable([name for name in LIBRARIES if not args.alone or name == "torch.optim"])
+    modules = importable(args.library or tuple(LIBRARIES))
     rows = []
     for name in args.set or SETS:
         print(f"\nset {name}: {title(name)}\n{HEAD}")
@@ -49,7 +49,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--set", action="append", choices=SETS, help="only this set of tensors (repeatable)")
     parser.add_argument("--preset", action="append", choices=optim.presets(), help="only this preset (repeatable)")
-    parser.add_argument("--alone", action="store_true", help="against torch only")
+    parser.add_argument("--library", action="append", choices=LIBRARIES, help="only against this library (repeatable)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns of each contestant, default {ROUNDS}")
     parser.add_argument("--out", type=Path, help="folder for step.md, step.json and step.png")
     return parser.parse_args()
