@@ -15,13 +15,14 @@ from timing import Contestant, go_first, interleave, machine, ratio
 from danlu import optim
 from danlu.optim.explain import bytes_per_parameter
 from danlu.optim.piece import Codec
-from danlu.optim.store import BFloat16, Dense, Int8
+from danlu.optim.store import BFloat16, Dense, Float8, Int8
 
 STORES: dict[str, Codec] = {
     "float32": Dense(),
     "bfloat16, nearest": Dense(torch.bfloat16),
     "bfloat16, stochastic": BFloat16(),
     "int8, blocks of 256": Int8(min_size=4096),
+    "float8, blocks of 256": Float8(min_size=4096),
 }
 PRESETS = ("adamw", "adan", "lion")
 

@@ -7,7 +7,7 @@ from danlu.optim.drop_in import DropIn
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules.adam import adamw
-from danlu.optim.store.int8 import Block, MinSize
+from danlu.optim.store.blockwise import Block, MinSize
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["AdamW8bit", "adamw_8bit"]
