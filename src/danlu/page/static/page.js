@@ -14,7 +14,7 @@ const NAMES = { a: "A", b: "B" };
 const DASH = { a: "solid", b: "dash" }; // told apart without colour too
 
 let things; // the catalogue
-let setup = { surface: { name: "rosenbrock" }, start: null, a: { preset: "adam", lr: 0.05, options: {}, pieces: [] }, b: { preset: "sgd_velocity", lr: 0.0005, options: {}, pieces: [] }, steps: 300, seed: 0, noise: null, schedule: { name: "constant", warmup: "0" } };
+let setup = { surface: { name: "rosenbrock" }, start: null, a: { preset: "adam", lr: 0.1, options: {}, pieces: [] }, b: { preset: "sgd_velocity", lr: 0.0005, options: {}, pieces: [] }, steps: 300, seed: 0, noise: null, schedule: { name: "constant", warmup: "0" } };
 let answer = null;
 let maps = null;
 let shown = Infinity; // the update under the cursor
@@ -75,6 +75,7 @@ async function refresh() {
     return;
   }
   say(answer.sides.map((side) => side.warning && `${side.rule}: ${side.warning}`).filter(Boolean).join(" · "));
+  if (!frozen) [el("x").value, el("y").value] = setup.start || answer.surface.start;
   const last = answer.sides.length ? answer.sides[0].updates.at(-1) : 0;
   const wasEnd = shown >= Number(el("time").max);
   el("time").max = last;
@@ -116,7 +117,8 @@ function draw() {
 function drawPlane() {
   const { surface } = answer;
   const [left, right, bottom, top] = surface.domain;
-  const z = surface.z.map((row) => row.map((f) => Math.log10(f + 1e-3)));
+  const soft = 1e-4 * Math.max(...surface.z.flat()); // contours by decades, without islands where the grid is too coarse for them
+  const z = surface.z.map((row) => row.map((f) => Math.log10(f + soft)));
   const traces = [{ type: "contour", x: surface.x, y: surface.y, z, ncontours: 22, showscale: false, hoverinfo: "skip", line: { width: 0.6, color: dark() ? "#6d7782" : "#8d949b" }, colorscale: dark() ? [[0, "#0f3c4c"], [1, "#22262a"]] : [[0, "#bfdcd6"], [1, "#faf8f4"]] }];
   traces.push({ x: surface.minima.map((p) => p[0]), y: surface.minima.map((p) => p[1]), mode: "markers", marker: { symbol: "star", size: 11, color: css("--ink") }, name: "minimum", hoverinfo: "name" });
   answer.sides.forEach((side, i) => {
@@ -152,7 +154,13 @@ function lines(id, pick, extra) {
     const s = active()[i];
     return { x: side.updates.slice(-pick(side).length), y: pick(side), mode: "lines", line: { color: css(`--${s}`), dash: DASH[s], width: 1.8 }, name: NAMES[s] };
   });
-  Plotly.react(id, [...traces, ...(extra || [])], layout({ yaxis: { type: "log", exponentformat: "power", nticks: 6 } }), config);
+  Plotly.react(id, [...traces, ...(extra || [])], layout({ yaxis: decades([...answer.sides.map(pick), ...(extra || []).map((t) => t.y)].flat()) }), config);
+}
+// A logarithmic axis: whole decades where there are some, else what Plotly finds.
+function decades(values) {
+  const logs = values.filter((x) => x > 0).map(Math.log10);
+  const wide = Math.max(...logs) - Math.min(...logs);
+  return { type: "log", exponentformat: "power", ...(wide > 1.3 ? { dtick: Math.ceil(wide / 6) } : {}) };
 }
 function drawTimes() {
   const least = Math.min(...answer.sides.flatMap((side) => side.above).filter((f) => f !== null));
@@ -168,7 +176,7 @@ function drawMaps() {
     return { x: side.curve.lr, y: side.curve.loss, mode: "lines+markers", marker: { size: 5, symbol: s === "a" ? "circle" : "diamond" }, line: { color: css(`--${s}`), dash: DASH[s] }, name: NAMES[s] };
   });
   const marks = active().map((s) => ({ type: "line", x0: setup[s].lr, x1: setup[s].lr, yref: "paper", y0: 0, y1: 1, line: { color: css(`--${s}`), width: 1, dash: "dot" } }));
-  Plotly.react("curve", curves, layout({ shapes: marks, xaxis: { type: "log", exponentformat: "power", dtick: 1 }, yaxis: { type: "log", exponentformat: "power", nticks: 6 } }), config);
+  Plotly.react("curve", curves, layout({ shapes: marks, xaxis: { type: "log", exponentformat: "power", dtick: 1 }, yaxis: decades(maps.sides.flatMap((side) => side.curve.loss)) }), config);
   for (const s of SIDES) {
     const side = maps.sides[active().indexOf(s)];
     el(`map-${s}`).parentElement.style.display = side ? "" : "none";
@@ -307,8 +315,6 @@ function allControls() {
 }
 function moveStart(point) {
   setup.start = point;
-  el("x").value = point ? short(point[0]) : "";
-  el("y").value = point ? short(point[1]) : "";
   refresh();
 }
 function wire() {
@@ -397,7 +403,6 @@ async function begin() {
   if (!frozen) things = await ask("catalogue");
   allControls();
   wire();
-  if (setup.start) [el("x").value, el("y").value] = setup.start;
   await refresh();
   document.body.dataset.ready = "yes";
 }
