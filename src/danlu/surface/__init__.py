@@ -1,5 +1,6 @@
 """Surfaces: small problems with a picture, and the traces that the library's own rules leave on them."""
 
+from danlu.surface.best import best_lr
 from danlu.surface.functions import (
     Beale,
     Cliff,
@@ -15,6 +16,7 @@ from danlu.surface.functions import (
 )
 from danlu.surface.matrix import MatrixLeastSquares
 from danlu.surface.noise import Gaussian, HeavyTailed, Noise, Sparse
+from danlu.surface.plot import picture
 from danlu.surface.surface import SURFACES, Domain, Surface, create, surfaces
 from danlu.surface.trace import Trace, batches, refusal, trace
 
@@ -40,7 +42,9 @@ __all__ = [
     "Surface",
     "Trace",
     "batches",
+    "best_lr",
     "create",
+    "picture",
     "refusal",
     "surfaces",
     "trace",
