@@ -120,7 +120,7 @@ BODIES = [
     *[run(start=x) for x in ([], [1], [1, 2, 3], "ab", 5, {"x": 1}, ["a", "b"], [None, 1], [1e9, 0], [True, 0], [[1], [2]])],
     *[
         run(sides=x)
-        for x in ([], [{}], "adamw", {}, None, 1, [1], [None], [{"rule": "sgd"}] * 3, [{"rule": 1}], [{"rule": None}])
+        for x in ([], [{}], "adamw", {}, None, 1, [1], [None], [{"rule": "sgd"}] * 11, [{"rule": 1}], [{"rule": None}])
     ],
     *[side(lr=x) for x in (0, -1, "0.1", None, [], True, {})],
     *[

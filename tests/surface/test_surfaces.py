@@ -1,13 +1,15 @@
 """The surfaces against what is known of them, and the noises against their laws."""
 
 import math
+from importlib.util import find_spec
 
 import pytest
 import torch
 
 from danlu.surface import SURFACES, Cliff, Gaussian, HeavyTailed, MatrixLeastSquares, Quadratic, Sparse, create, surfaces
 
-EACH = pytest.mark.parametrize("name", surfaces())
+NEEDS = {"digits_mlp": pytest.mark.skipif(find_spec("sklearn") is None, reason="needs scikit-learn")}
+EACH = pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in surfaces()])
 
 
 def at(surface, points):
@@ -117,4 +119,4 @@ def test_the_tail_is_heavy_as_told():
 def test_bad_surfaces_are_refused(name, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         create(name, **options)
-    assert len(SURFACES) == 12
+    assert len(SURFACES) == 13

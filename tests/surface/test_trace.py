@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from danlu import optim, schedule
-from danlu.surface import Gaussian, HeavyTailed, MatrixLeastSquares, Quadratic, Rosenbrock, Sparse, batches, trace
+from danlu.surface import Gaussian, HeavyTailed, MatrixLeastSquares, Quadratic, Rosenbrock, Sparse, batches, trace, traces
 
 STARTS = [(-1.5, 2.0), (0.3, -0.7)]
 
@@ -69,6 +69,17 @@ def test_noise_and_a_schedule_are_the_same_in_a_loop(name, noise):
     torch.testing.assert_close(found.points[0, 0], points, rtol=1e-12, atol=1e-12)
     clean = trace(optim.preset(name)(), surface, STARTS[0], lr, steps=25, schedule=cosine)
     assert (found.points - clean.points).abs().max() > 1e-8
+
+
+def test_several_rules_at_once_are_each_the_same_alone():
+    """Stacked, mapped, averaging and one by one; with one rate and with two; a neighbour that diverges changes nothing."""
+    rules = [("adamw", 0.1), ("lamb", [0.1, 0.02]), ("sgd", 10.0), ("schedule_free_sgd", 1e-4), ("prodigy", 1.0), ("soap", 0.1)]
+    each = [(optim.preset(name)(), lr) for name, lr in rules]
+    some = {"steps": 20, "seed": 3, "noise": Gaussian(0.5), "schedule": schedule.create("cosine"), "every": 3}
+    for (rule, lr), found in zip(each, traces(each, Rosenbrock(), STARTS, **some), strict=True):
+        alone = trace(rule, Rosenbrock(), STARTS, lr, **some)
+        for field in ("updates", "lr", "points", "evaluated", "loss", "grad_norm"):
+            torch.testing.assert_close(getattr(found, field), getattr(alone, field), rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
 def test_a_composition_is_traced_like_a_preset():

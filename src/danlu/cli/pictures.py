@@ -9,6 +9,8 @@ import typer
 
 from danlu import surface as surfaces
 from danlu.cli.errors import reported
+from danlu.cli.gallery import gallery
+from danlu.cli.journey import journey
 from danlu.cli.plot import plot
 from danlu.optim.compose import compose
 from danlu.recipe import RecipeError, parse_set
@@ -17,6 +19,8 @@ __all__ = ["pictures", "trajectories"]
 
 pictures = typer.Typer(help="Pictures of optimizers' paths and of schedules.", no_args_is_help=True)
 pictures.command("schedules")(plot)
+pictures.command("run")(journey)
+pictures.command("gallery")(gallery)
 
 
 @pictures.command("trajectories")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -9,9 +10,9 @@ from torch import Tensor
 
 from danlu.optim.explain import bytes_per_parameter
 from danlu.page.wish import Side, Wish
-from danlu.surface import Surface, Trace, batches, refusal, trace
+from danlu.surface import Surface, Trace, batches, refusal, trace, traces
 
-__all__ = ["curve_and_map", "path", "picture", "plain"]
+__all__ = ["curve_and_map", "paths", "picture", "plain"]
 
 _DIGITS = 5
 _RATES = 25  # of the curve over learning rates
@@ -26,6 +27,7 @@ def plain(x: Tensor) -> Any:
     return _number(x.item())
 
 
+@lru_cache(maxsize=16)
 def picture(surface: Surface, columns: int = 96, rows: int = 72) -> dict[str, Any]:
     """The values on the domain's grid, with what the page says of the surface."""
     x, y, f = surface.grid(columns, rows)
@@ -33,19 +35,15 @@ def picture(surface: Surface, columns: int = 96, rows: int = 72) -> dict[str, An
     return {"x": plain(x), "y": plain(y), "z": plain(f - f.min()), "domain": surface.domain, **about}
 
 
-def path(wish: Wish, side: Side, every: int = 1) -> dict[str, Any]:
-    """One rule's path from the start, its curves over the updates, and what the rule is."""
-    found = trace(
-        side.rule,
-        wish.surface,
-        wish.start,
-        side.lr,
-        wish.steps,
-        wish.seed,
-        noise=wish.noise,
-        schedule=wish.schedule,
-        every=every,
-    )
+def paths(wish: Wish, every: int = 1) -> list[dict[str, Any]]:
+    """Each rule's path from the start, its curves over the updates, and what the rule is."""
+    rules = [(side.rule, side.lr) for side in wish.sides]
+    options = {"noise": wish.noise, "schedule": wish.schedule, "every": every}
+    found = traces(rules, wish.surface, wish.start, wish.steps, wish.seed, **options)
+    return [_path(wish, side, one) for side, one in zip(wish.sides, found, strict=True)]
+
+
+def _path(wish: Wish, side: Side, found: Trace) -> dict[str, Any]:
     points, evaluated = found.points[0, 0], found.evaluated[0, 0]
     rates = [
         side.lr * (1.0 if wish.schedule is None else wish.schedule.factor(k, wish.steps, wish.steps))
@@ -79,9 +77,9 @@ def curve_and_map(wish: Wish, side: Side) -> dict[str, Any]:
     Returns:
         The curve and the map, the range of rates within twice the best loss, and the share of starts that came within 1e-3.
     """
-    budget = _STACKED if batches(side.rule) else _SINGLE
+    budget = (_STACKED if batches(side.rule) else _SINGLE) // (wish.surface.cost * len(wish.sides))
     count = max(5, min(_RATES, budget // wish.steps))
-    side_length = max(4, min(wish.grid, int((budget / wish.steps) ** 0.5)))
+    side_length = max(3, min(wish.grid, int((budget / wish.steps) ** 0.5)))
     lrs = wish.lrs(side, count)
     x, y, _ = wish.surface.grid(side_length, side_length)
     starts = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)

@@ -48,7 +48,7 @@ def _piece(axis: str, name: str) -> dict[str, Any]:
     return {"name": f"{axis}.{name}", "law": found.summary, "needs": needed}
 
 
-def _of(owner: Callable[..., Any]) -> list[dict[str, Any]]:
+def _of(owner: Callable[..., Any]) -> list[Mapping[str, Any]]:
     defaults = {f.name: f.default for f in fields(owner)}  # type: ignore[arg-type]
     found = [_option(key, hint, defaults[key]) for key, hint in hints(owner).items()]
     return [option for option in found if option]

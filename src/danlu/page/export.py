@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from danlu.page.answer import path, picture
+from danlu.page.answer import paths, picture
 from danlu.page.server import asset, plotly_js
 from danlu.page.wish import Wish
 
@@ -41,9 +41,9 @@ def export(
         runs[name] = {}
         for rule in rules:
             sides = [{"rule": rule, "lr": lr} for lr in lrs]
-            wishes = [Wish.read({"surface": {"name": name}, "steps": steps, "sides": [side]}) for side in sides]
-            runs[name][rule] = [path(wish, wish.sides[0], every=max(1, steps // 100)) for wish in wishes]
-            pictures[name] = picture(wishes[0].surface, 64, 48)
+            wish = Wish.read({"surface": {"name": name}, "steps": steps, "sides": sides})
+            runs[name][rule] = paths(wish, every=max(1, steps // 100))
+            pictures[name] = picture(wish.surface, 64, 48)
     data = {"pictures": pictures, "runs": runs, "lrs": list(lrs), "steps": steps}
     Path(out).write_text(_inlined(json.dumps(data, separators=(",", ":"))), encoding="utf-8")
 

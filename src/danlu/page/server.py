@@ -24,7 +24,7 @@ try:
 except ImportError:
     raise ImportError("the page needs starlette, uvicorn and plotly: pip install 'danlu[page]'") from None
 
-from danlu.page.answer import curve_and_map, path, picture
+from danlu.page.answer import curve_and_map, paths, picture
 from danlu.page.catalogue import catalogue
 from danlu.page.wish import Wish
 
@@ -141,7 +141,7 @@ async def _catalogue(_: Request) -> Response:
 
 
 def _run(wish: Wish) -> Any:
-    return {"surface": picture(wish.surface), "sides": [path(wish, side) for side in wish.sides]}
+    return {"surface": picture(wish.surface), "sides": paths(wish)}
 
 
 def _map(wish: Wish) -> Any:
@@ -162,7 +162,7 @@ def _computed(token: str, work: Work) -> Handler:
             return JSONResponse(await run_in_threadpool(turn, wish, turn.arrive()))
         except Stale as stale:
             return _refused(409, str(stale))
-        except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError, RuntimeError) as error:
+        except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError, RuntimeError, ImportError) as error:
             return _refused(400, str(error) or type(error).__name__)
 
     return _guarded(token, handler)

@@ -24,6 +24,7 @@ for _noise in (Gaussian, HeavyTailed, Sparse):
     NOISES.add(snake(_noise), _noise)
 
 _LONGEST = 400  # letters of a composition
+_MOST = 10  # rules at once
 _KEYS = {"sides", "surface", "start", "steps", "seed", "noise", "schedule", "grid"}
 _NUMBERS = {
     "steps": Annotated[int, Interval(1, 2000)],
@@ -96,8 +97,8 @@ class Wish:
         numbers = {"steps": found.get("steps", 300), "seed": found.get("seed", 0), "grid": found.get("grid", 24)}
         check("request", _NUMBERS, {**numbers, "x": start[0], "y": start[1]})
         sides = found.get("sides", [{"rule": "adamw"}])
-        if not isinstance(sides, list) or not 1 <= len(sides) <= 2:
-            raise TypeError("request: sides must be a list of one or two rules")
+        if not isinstance(sides, list) or not 1 <= len(sides) <= _MOST:
+            raise TypeError(f"request: sides must be a list of 1 to {_MOST} rules")
         return cls(
             tuple(map(Side.read, sides)),
             surface,

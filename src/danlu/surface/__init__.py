@@ -1,6 +1,7 @@
 """Surfaces: small problems with a picture, and the traces that the library's own rules leave on them."""
 
 from danlu.surface.best import best_lr
+from danlu.surface.digits import DigitsMLP
 from danlu.surface.functions import (
     Beale,
     Cliff,
@@ -16,14 +17,16 @@ from danlu.surface.functions import (
 )
 from danlu.surface.matrix import MatrixLeastSquares
 from danlu.surface.noise import Gaussian, HeavyTailed, Noise, Sparse
-from danlu.surface.plot import picture
+from danlu.surface.plane import Plane, filter_normalised, principal_plane
+from danlu.surface.plot import picture, plane_picture
 from danlu.surface.surface import SURFACES, Domain, Surface, create, surfaces
-from danlu.surface.trace import Trace, batches, refusal, trace
+from danlu.surface.trace import Trace, batches, refusal, trace, traces
 
 __all__ = [
     "SURFACES",
     "Beale",
     "Cliff",
+    "DigitsMLP",
     "Domain",
     "Gaussian",
     "HeavyTailed",
@@ -31,6 +34,7 @@ __all__ = [
     "MatrixLeastSquares",
     "MonkeySaddle",
     "Noise",
+    "Plane",
     "Plateau",
     "Quadratic",
     "Rastrigin",
@@ -44,8 +48,12 @@ __all__ = [
     "batches",
     "best_lr",
     "create",
+    "filter_normalised",
     "picture",
+    "plane_picture",
+    "principal_plane",
     "refusal",
     "surfaces",
     "trace",
+    "traces",
 ]

@@ -1,4 +1,4 @@
-"""Runs stacked into one tensor per step: the rule's own law, with numbers that differ between learning rates as tensors."""
+"""Runs stacked into one tensor per step: the rules' own laws, with numbers that differ between learning rates as tensors."""
 
 from __future__ import annotations
 
@@ -18,48 +18,87 @@ State = dict[str, Tensor]
 
 
 @torch.no_grad()
-def batch(run: Run) -> Frames:
-    """Return the frames of every learning rate and start.
+def batch(runs: Sequence[Run]) -> list[Frames]:
+    """Return the frames of every run's learning rates and starts.
 
-    A law of scope element sees each element alone: it takes the stack (L, S, *shape) as one tensor. Other laws are mapped over
-    the stack (`torch.func.vmap`), so that each run's tensor is its own.
+    The runs differ in rule and learning rates alone; each step takes all their gradients at once, which is most of its cost.
     """
-    rule, rates, starts = run.rule, len(run.lrs), len(run.starts)
-    stack = run.starts.expand(rates, *run.starts.shape).clone()
-    advance, state = (_together if rule.scope == "element" else _mapped)(rule, stack)
-    memories: list[Mapping[str, float]] = [rule.memory for _ in run.lrs]
-    p, alive = stack, torch.ones(rates, starts, dtype=torch.bool)
-    kept, frames = set(run.kept), []
-    for k in range(run.steps + 1):
-        value, g = run.gradient(p)
+    shared, rates = runs[0], [len(run.lrs) for run in runs]
+    starts = len(shared.starts)
+    lanes = [_Lane(run) for run in runs]
+    p = torch.cat([lane.p for lane in lanes])
+    alive = torch.ones(sum(rates), starts, dtype=torch.bool)
+    kept, frames = set(shared.kept), []
+    for k in range(shared.steps + 1):
+        value, g = shared.gradient(p)
         axes = tuple(range(2, g.ndim))
-        alive = alive & value.isfinite() & g.isfinite().all(-1).reshape(rates, starts, -1).all(-1)
+        alive = alive & value.isfinite() & g.isfinite().all(-1).reshape(sum(rates), starts, -1).all(-1)
         if k in kept:
-            frames.append((p, _evaluated(rule, p, state) if k else p, (g * g).sum(axes).sqrt(), alive))
-        if k == run.steps:
+            seen = torch.cat([lane.evaluated() for lane in lanes]) if k else p
+            frames.append((p, seen, (g * g).sum(axes).sqrt(), alive))
+        if k == shared.steps:
             break
-        seen = torch.where(alive.reshape(rates, starts, *[1] * len(axes)), run.noisy(g, k), 0.0)  # the dead harm nobody
-        ticks = [rule.ticked(Tick(k + 1, run.rate(lr, k), lr, memory)) for lr, memory in zip(run.lrs, memories, strict=True)]
-        p, state = advance(p, seen, state, [rule.scalars(tick) for tick in ticks])
-        memories = [{**memory, **rule.remember(tick)} for memory, tick in zip(memories, ticks, strict=True)]
-    return Frames(*(torch.stack(field, dim=2) for field in zip(*frames, strict=True)))
+        noisy = torch.where(alive.reshape(-1, starts, *[1] * len(axes)), shared.noisy(g, k), 0.0)  # the dead harm nobody
+        p = torch.cat([lane.advance(part, k) for lane, part in zip(lanes, noisy.split(rates), strict=True)])
+    whole = [torch.stack(field, dim=2).split(rates) for field in zip(*frames, strict=True)]
+    return [Frames(*fields) for fields in zip(*whole, strict=True)]
 
 
-Advance = Callable[[Tensor, Tensor, State, Sequence[Sequence[float]]], tuple[Tensor, State]]
+class _Lane:
+    """One rule's stack (L, S, *shape), its state, and its host numbers for every learning rate.
+
+    A law of scope element sees each element alone: it takes the stack as one tensor. Other laws are mapped over the stack
+    (`torch.func.vmap`), so that each run's tensor is its own.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.rule = run, run.rule
+        self.p = run.starts.expand(len(run.lrs), *run.starts.shape).clone()
+        self._step, self.state = (_together if run.rule.scope == "element" else _mapped)(run.rule, self.p)
+        self._memories: list[Mapping[str, float]] = [run.rule.memory for _ in run.lrs]
+
+    def advance(self, g: Tensor, k: int) -> Tensor:
+        """Take update k, counted from 0."""
+        run, rule = self.run, self.rule
+        pairs = zip(run.lrs, self._memories, strict=True)
+        ticks = [rule.ticked(Tick(k + 1, run.rate(lr, k), lr, memory)) for lr, memory in pairs]
+        self.p, self.state = self._step(self.p, g, self.state, [rule.scalars(tick) for tick in ticks])
+        if rule.memory:
+            self._memories = [{**tick.memory, **rule.remember(tick)} for tick in ticks]
+        return self.p
+
+    def evaluated(self) -> Tensor:
+        """Where the rule evaluates: its average, or p itself."""
+        average, codecs = self.rule.average, self.rule.codecs
+        if average is None:
+            return self.p
+
+        def point(like: Tensor, planes: State) -> Tensor:
+            c = Context(like, like, planes, codecs, {}, like.dtype)
+            return average.point(like, {slot: c.load(slot) for slot in average.slots()})
+
+        if self.rule.scope == "element":
+            return point(self.p, self.state)
+        return torch.func.vmap(point)(self.p.flatten(0, 1), self.state).reshape(self.p.shape)
 
 
-def _together(rule: Rule, stack: Tensor) -> tuple[Advance, State]:
+Step = Callable[[Tensor, Tensor, State, Sequence[Sequence[float]]], tuple[Tensor, State]]
+
+
+def _together(rule: Rule, stack: Tensor) -> tuple[Step, State]:
     """One tensor for all runs."""
 
-    def advance(p: Tensor, g: Tensor, state: State, numbers: Sequence[Sequence[float]]) -> tuple[Tensor, State]:
+    def step(p: Tensor, g: Tensor, state: State, numbers: Sequence[Sequence[float]]) -> tuple[Tensor, State]:
         ones = [1] * (p.ndim - 1)
+        if len(numbers) == 1:
+            return rule.structure.step(p, g, state, rule.structure.bind(numbers[0]))
         values = [x if _same(row) else torch.tensor(row, dtype=p.dtype).reshape(-1, *ones) for x, row in _columns(numbers)]
         return rule.structure.step(p, g, state, rule.structure.bind(values))
 
-    return advance, rule.init(stack, stack.dtype)
+    return step, rule.init(stack, stack.dtype)
 
 
-def _mapped(rule: Rule, stack: Tensor) -> tuple[Advance, State]:
+def _mapped(rule: Rule, stack: Tensor) -> tuple[Step, State]:
     """A tensor for each run, mapped over all of them."""
     rates, starts = stack.shape[:2]
 
@@ -67,7 +106,7 @@ def _mapped(rule: Rule, stack: Tensor) -> tuple[Advance, State]:
         rest = iter(varying.unbind())
         return rule.structure.step(p, g, state, rule.structure.bind([next(rest) if x is None else x for x in fixed]))
 
-    def advance(p: Tensor, g: Tensor, state: State, numbers: Sequence[Sequence[float]]) -> tuple[Tensor, State]:
+    def step(p: Tensor, g: Tensor, state: State, numbers: Sequence[Sequence[float]]) -> tuple[Tensor, State]:
         fixed = [x if _same(row) else None for x, row in _columns(numbers)]
         rows = [row for _, row in _columns(numbers) if not _same(row)]
         varying = torch.tensor(rows, dtype=p.dtype).reshape(len(rows), rates).T.repeat_interleave(starts, 0)
@@ -75,7 +114,7 @@ def _mapped(rule: Rule, stack: Tensor) -> tuple[Advance, State]:
         new, state = mapped(p.flatten(0, 1), g.flatten(0, 1), state, fixed, varying)
         return new.reshape(p.shape), state
 
-    return advance, torch.func.vmap(lambda p: rule.init(p, p.dtype))(stack.flatten(0, 1))
+    return step, torch.func.vmap(lambda p: rule.init(p, p.dtype))(stack.flatten(0, 1))
 
 
 def _columns(numbers: Sequence[Sequence[float]]) -> list[tuple[float, tuple[float, ...]]]:
@@ -85,18 +124,3 @@ def _columns(numbers: Sequence[Sequence[float]]) -> list[tuple[float, tuple[floa
 
 def _same(row: Sequence[float]) -> bool:
     return all(x == row[0] for x in row)
-
-
-def _evaluated(rule: Rule, p: Tensor, state: State) -> Tensor:
-    """Where the rule evaluates: its average, or p itself."""
-    average = rule.average
-    if average is None:
-        return p
-
-    def point(like: Tensor, planes: State) -> Tensor:
-        c = Context(like, like, planes, rule.codecs, {}, like.dtype)
-        return average.point(like, {slot: c.load(slot) for slot in average.slots()})
-
-    if rule.scope == "element":
-        return point(p, state)
-    return torch.func.vmap(point)(p.flatten(0, 1), state).reshape(p.shape)

@@ -39,6 +39,7 @@ class Surface(ABC):
     start: ClassVar[tuple[float, float]]
     minima: ClassVar[tuple[tuple[float, float], ...]]  # on the plane; empty when there is none
     lowest: ClassVar[float | None]  # the value at the minima; None when the function has no lower bound
+    cost: ClassVar[int] = 1  # of a value and its gradient, in those of a function of two numbers
     source: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
