@@ -80,6 +80,26 @@ def test_several_rules_at_once_are_each_the_same_alone():
         alone = trace(rule, Rosenbrock(), STARTS, lr, **some)
         for field in ("updates", "lr", "points", "evaluated", "loss", "grad_norm"):
             torch.testing.assert_close(getattr(found, field), getattr(alone, field), rtol=1e-12, atol=1e-12, equal_nan=True)
+        torch.testing.assert_close(found.state, alone.state, rtol=1e-12, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["adamw", "lamb", "prodigy", "shampoo"])
+def test_the_state_is_what_the_optimizer_keeps(name):
+    """Stacked, mapped and one by one: the root mean square of each tensor after 7 updates, and where it begins."""
+    surface, lr = MatrixLeastSquares(), optim.preset(name).lr
+    found = trace(optim.preset(name)(), surface, STARTS, lr, steps=7)
+    p = torch.nn.Parameter(surface.embed(torch.tensor(STARTS[1], dtype=torch.float64)))
+    optimizer = optim.create(name, [p], lr=lr, compile=False)
+    for _ in range(7):
+        optimizer.zero_grad()
+        surface.value(p).backward()
+        optimizer.step()
+    kept = {key: x for key, x in optimizer.state[p].items() if isinstance(x, torch.Tensor)}
+    assert kept.keys() == found.state.keys()
+    for key, x in kept.items():
+        assert found.state[key][0, 1, -1].item() == pytest.approx(x.square().mean().sqrt().item(), rel=1e-9)
+    assert found.state[next(iter(kept))].shape == (1, 2, 8)
+    assert any(x[0, 1, 0] != x[0, 1, -1] for x in found.state.values())
 
 
 def test_a_composition_is_traced_like_a_preset():

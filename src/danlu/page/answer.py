@@ -59,6 +59,7 @@ def _path(wish: Wish, side: Side, found: Trace) -> dict[str, Any]:
         "above": plain(found.loss[0, 0] - _lowest(wish.surface)),
         "grad_norm": plain(found.grad_norm[0, 0]),
         "step": plain((points[1:] - points[:-1]).norm(dim=-1)),
+        "state": {key: plain(x[0, 0]) for key, x in found.state.items()},
         "rate": [_number(x) for x in rates],
         "summary": side.named.preset.summary,
         "source": side.named.preset.source,

@@ -32,7 +32,7 @@ __all__ = ["Stale", "asset", "make_app", "plotly_js", "serve"]
 
 _LONGEST = 16_384  # bytes of a request's body
 _KINDS = {"index.html": "text/html", "page.js": "text/javascript", "style.css": "text/css"}
-_POLICY = "default-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'"
+_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'"
 
 Work = Callable[[Wish], Any]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -16,22 +18,26 @@ __all__ = ["alone"]
 def alone(run: Run) -> Frames:
     """Return the frames of every learning rate and start."""
     each = [[_one(run, start, lr) for start in run.starts] for lr in run.lrs]
-    return Frames(*(torch.stack([torch.stack(row) for row in field]) for field in _fields(each)))
 
+    def stacked(pick: Callable[[Frames], Tensor]) -> Tensor:
+        return torch.stack([torch.stack([pick(one) for one in row]) for row in each])
 
-def _fields(each: list[list[Frames]]) -> list[list[list[Tensor]]]:
-    return [[[one[i] for one in row] for row in each] for i in range(len(Frames._fields))]
+    fields = (stacked(itemgetter(i)) for i in range(4))
+    return Frames(*fields, {key: stacked(lambda one, key=key: one.state[key]) for key in each[0][0].state})
 
 
 def _one(run: Run, start: Tensor, lr: float) -> Frames:
     p = start.clone().requires_grad_()
     optimizer = Optimizer([p], run.rule, lr=lr, compile=False)
     (group,) = optimizer.param_groups
-    kept, frames, alive = set(run.kept), [], True
+    kept, frames, states, alive = set(run.kept), [], [], True
+    first = run.rule.init(p.detach(), p.dtype)  # what the engine has not made yet
 
     def keep(norm: Tensor) -> None:
         with optimizer.averaged():
             frames.append((q, p.detach().clone(), norm, torch.tensor(alive)))
+            now = {**first, **optimizer.state.get(p, {})}
+            states.append({key: now[key].square().mean().sqrt() for key in first if now[key].is_floating_point()})
 
     for k in range(run.steps + 1):
         value, clean = run.gradient(p)
@@ -42,7 +48,8 @@ def _one(run: Run, start: Tensor, lr: float) -> Frames:
         if k < run.steps and alive:
             group["lr"] = run.rate(lr, k)
             _step(run, optimizer, p, k)
-    return Frames(*(torch.stack(field) for field in zip(*frames, strict=True)))
+    sizes = {key: torch.stack([state[key] for state in states]) for key in states[0]}
+    return Frames(*(torch.stack(field) for field in zip(*frames, strict=True)), sizes)
 
 
 def _step(run: Run, optimizer: Optimizer, p: Tensor, k: int) -> None:

@@ -35,13 +35,15 @@ def batch(runs: Sequence[Run]) -> list[Frames]:
         alive = alive & value.isfinite() & g.isfinite().all(-1).reshape(sum(rates), starts, -1).all(-1)
         if k in kept:
             seen = torch.cat([lane.evaluated() for lane in lanes]) if k else p
+            for lane in lanes:
+                lane.states.append(lane.state)
             frames.append((p, seen, (g * g).sum(axes).sqrt(), alive))
         if k == shared.steps:
             break
         noisy = torch.where(alive.reshape(-1, starts, *[1] * len(axes)), shared.noisy(g, k), 0.0)  # the dead harm nobody
         p = torch.cat([lane.advance(part, k) for lane, part in zip(lanes, noisy.split(rates), strict=True)])
     whole = [torch.stack(field, dim=2).split(rates) for field in zip(*frames, strict=True)]
-    return [Frames(*fields) for fields in zip(*whole, strict=True)]
+    return [Frames(*fields, lane.sizes()) for lane, fields in zip(lanes, zip(*whole, strict=True), strict=True)]
 
 
 class _Lane:
@@ -56,6 +58,7 @@ class _Lane:
         self.p = run.starts.expand(len(run.lrs), *run.starts.shape).clone()
         self._step, self.state = (_together if run.rule.scope == "element" else _mapped)(run.rule, self.p)
         self._memories: list[Mapping[str, float]] = [run.rule.memory for _ in run.lrs]
+        self.states: list[State] = []  # that are kept
 
     def advance(self, g: Tensor, k: int) -> Tensor:
         """Take update k, counted from 0."""
@@ -66,6 +69,13 @@ class _Lane:
         if rule.memory:
             self._memories = [{**tick.memory, **rule.remember(tick)} for tick in ticks]
         return self.p
+
+    def sizes(self) -> dict[str, Tensor]:
+        """The root mean square of the state that was kept, (L, S, K)."""
+        wide = (len(self.states), *self.p.shape[:2], -1)
+        real = [key for key, x in self.state.items() if x.is_floating_point()]
+        stacks = {key: torch.stack([state[key] for state in self.states]).reshape(wide) for key in real}
+        return {key: x.square().mean(-1).sqrt().permute(1, 2, 0) for key, x in stacks.items()}
 
     def evaluated(self) -> Tensor:
         """Where the rule evaluates: its average, or p itself."""

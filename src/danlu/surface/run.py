@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,12 +19,16 @@ __all__ = ["Frames", "Run"]
 
 
 class Frames(NamedTuple):
-    """Parameters, their averages, gradient norms and whether the run still lives, at the kept updates: (L, S, K, …)."""
+    """Parameters, their averages, gradient norms, whether the run still lives, and its state, at the kept updates: (L, S, K, …).
+
+    Of the state, the root mean square of each tensor of real numbers.
+    """
 
     p: Tensor
     evaluated: Tensor
     grad_norm: Tensor
     alive: Tensor
+    state: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)

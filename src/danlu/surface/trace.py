@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +33,7 @@ class Trace:
         evaluated: where it is evaluated: the rule's average, or the same points.
         loss: f at `evaluated`, (L, S, K).
         grad_norm: ‖∇f‖ at the parameter, without the noise, (L, S, K).
+        state: the root mean square of each tensor of the rule's state, by its name, (L, S, K).
     """
 
     updates: Tensor
@@ -41,6 +42,7 @@ class Trace:
     evaluated: Tensor
     loss: Tensor
     grad_norm: Tensor
+    state: Mapping[str, Tensor]
 
 
 def trace(
@@ -71,7 +73,8 @@ def trace(
         seed: of the noise.
         noise: what happens to the gradients, or None.
         schedule: of the learning rate over `steps` updates, or None.
-        every: keep every so many updates, beside the first and the last: memory is 6·8 bytes per kept update and run.
+        every: keep every so many updates, beside the first and the last: memory is 48 bytes, and the
+            rule's state, per kept update and run.
 
     Returns:
         The trace.
@@ -157,7 +160,7 @@ def refusal(rule: Rule, surface: Surface) -> str:
 
 def _trace(run: Run, frames: Frames) -> Trace:
     """Put the frames on the plane, blank what follows the end of a run, and evaluate."""
-    p, evaluated, grad_norm, alive = frames
+    p, evaluated, grad_norm, alive, state = frames
     value = run.surface.value(evaluated)
     blank = ~(alive & value.isfinite())
     points, seen = run.surface.project(p), run.surface.project(evaluated)
@@ -168,4 +171,5 @@ def _trace(run: Run, frames: Frames) -> Trace:
         seen.masked_fill(blank[..., None], torch.nan),
         value.masked_fill(blank, torch.nan),
         grad_norm.masked_fill(blank, torch.nan),
+        {key: x.masked_fill(blank, torch.nan) for key, x in state.items()},
     )

@@ -318,6 +318,7 @@ function moveStart(point) {
   refresh();
 }
 function wire() {
+  el("controls").addEventListener("submit", (event) => event.preventDefault());
   el("surface").addEventListener("change", () => {
     setup.surface = { name: el("surface").value };
     setup.start = null;
