@@ -67,7 +67,7 @@ function frozenAnswer() {
 }
 let mapSoon = null;
 async function refresh() {
-  location.hash = encodeURIComponent(JSON.stringify(setup));
+  history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(setup))}`); // no entry of its own: Back leaves the page
   try {
     answer = frozen ? frozenAnswer() : await ask("run", wish());
   } catch (error) {
@@ -143,23 +143,24 @@ function drawNow() {
     Plotly.restyle("plane", { x: [x.slice(-1)], y: [y.slice(-1)] }, [at + 2]);
     at += side.average ? 4 : 3;
   });
-  for (const id of ["loss", "grad", "step"]) {
+  for (const id of ["loss", "grad", "step", "rate", "state"]) {
     Plotly.relayout(id, { shapes: [{ type: "line", x0: shown, x1: shown, yref: "paper", y0: 0, y1: 1, line: { color: css("--soft"), width: 1 } }] });
   }
   el("time").value = shown;
   el("now").textContent = `update ${shown}`;
 }
-function lines(id, pick, extra) {
+function lines(id, pick, extra = []) {
   const traces = answer.sides.map((side, i) => {
-    const s = active()[i];
-    return { x: side.updates.slice(-pick(side).length), y: pick(side), mode: "lines", line: { color: css(`--${s}`), dash: DASH[s], width: 1.8 }, name: NAMES[s] };
+    const y = pick(side);
+    return { x: side.updates.slice(-y.length), y, mode: "lines", line: { color: css(`--${active()[i]}`), dash: DASH[active()[i]], width: 1.8 }, name: NAMES[active()[i]] };
   });
-  Plotly.react(id, [...traces, ...(extra || [])], layout({ yaxis: decades([...answer.sides.map(pick), ...(extra || []).map((t) => t.y)].flat()) }), config);
+  const all = [...traces, ...extra];
+  Plotly.react(id, all, layout({ yaxis: decades(all.flatMap((t) => t.y)) }), config);
 }
 // A logarithmic axis: whole decades where there are some, else what Plotly finds.
 function decades(values) {
   const logs = values.filter((x) => x > 0).map(Math.log10);
-  const wide = Math.max(...logs) - Math.min(...logs);
+  const wide = logs.length ? Math.max(...logs) - Math.min(...logs) : 0;
   return { type: "log", exponentformat: "power", ...(wide > 1.3 ? { dtick: Math.ceil(wide / 6) } : {}) };
 }
 function drawTimes() {
@@ -167,8 +168,15 @@ function drawTimes() {
   const floor = least > 0 ? 0 : 1e-16;
   lines("loss", (side) => side.above.map((f) => (f === null ? null : Math.max(f, floor))));
   lines("grad", (side) => side.grad_norm);
+  lines("step", (side) => side.step);
   const rates = answer.sides.map((side, i) => ({ x: side.updates, y: side.rate, mode: "lines", line: { color: css(`--${active()[i]}`), dash: "dot", width: 1.2 }, name: `${NAMES[active()[i]]} lr` }));
-  lines("step", (side) => side.step, rates);
+  lines("rate", (side) => side.step.map((d, k) => (side.grad_norm[k] ? d / side.grad_norm[k] : null)), rates);
+  const states = answer.sides.flatMap((side, i) => Object.entries(side.state).map(([slot, y], n) => {
+    const line = { color: css(`--${active()[i]}`), dash: i ? ["dash", "longdashdot", "longdash"][n % 3] : ["solid", "dot", "dashdot"][n % 3], width: 1.6 };
+    return { x: side.updates, y, mode: "lines", line, name: `${NAMES[active()[i]]} ${slot}` };
+  }));
+  const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 10 }, bgcolor: "rgba(0,0,0,0)" };
+  Plotly.react("state", states, layout({ showlegend: states.length < 7, legend, yaxis: decades(states.flatMap((t) => t.y)) }), config);
 }
 function drawMaps() {
   const curves = maps.sides.map((side, i) => {
@@ -176,20 +184,20 @@ function drawMaps() {
     return { x: side.curve.lr, y: side.curve.loss, mode: "lines+markers", marker: { size: 5, symbol: s === "a" ? "circle" : "diamond" }, line: { color: css(`--${s}`), dash: DASH[s] }, name: NAMES[s] };
   });
   const marks = active().map((s) => ({ type: "line", x0: setup[s].lr, x1: setup[s].lr, yref: "paper", y0: 0, y1: 1, line: { color: css(`--${s}`), width: 1, dash: "dot" } }));
-  Plotly.react("curve", curves, layout({ shapes: marks, xaxis: { type: "log", exponentformat: "power", dtick: 1 }, yaxis: decades(maps.sides.flatMap((side) => side.curve.loss)) }), config);
+  Plotly.react("curve", curves, layout({ shapes: marks, xaxis: { type: "log", exponentformat: "power", dtick: 2, tickangle: 0 }, yaxis: decades(maps.sides.flatMap((side) => side.curve.loss)) }), config);
   for (const s of SIDES) {
     const side = maps.sides[active().indexOf(s)];
     el(`map-${s}`).parentElement.style.display = side ? "" : "none";
     if (!side) continue;
     const z = side.map.loss.map((row) => row.map((f) => (f === null ? null : Math.log10(Math.max(f, 1e-8)))));
-    const bar = { thickness: 8, tickfont: { size: 10 }, tickprefix: "10^", outlinewidth: 0 };
-    Plotly.react(`map-${s}`, [{ type: "heatmap", x: side.map.x, y: side.map.y, z, colorscale: "Cividis", reversescale: true, colorbar: bar, hovertemplate: "(%{x:.2g}, %{y:.2g}): 10^%{z:.1f}<extra></extra>" }], layout({ margin: { l: 32, r: 4, t: 6, b: 24 } }), config);
+    const bar = { thickness: 8, tickfont: { size: 10 }, tickprefix: "1e", outlinewidth: 0 };
+    Plotly.react(`map-${s}`, [{ type: "heatmap", x: side.map.x, y: side.map.y, z, colorscale: "Cividis", reversescale: true, colorbar: bar, hovertemplate: "(%{x:.2g}, %{y:.2g}): 1e%{z:.1f}<extra></extra>" }], layout({ margin: { l: 32, r: 4, t: 6, b: 24 } }), config);
   }
 }
 function words() {
   el("words").replaceChildren(...answer.sides.map((side, i) => {
     const range = maps?.sides[i]?.rule === side.rule ? maps.sides[i].range : null;
-    const cells = [NAMES[active()[i]], `${side.rule}, lr ${short(side.lr)}`, short(side.bytes), side.verdict, frozen ? "—" : range ? `lr ${short(range[0])} to ${short(range[1])}` : "…"];
+    const cells = [NAMES[active()[i]], `${side.rule}, lr ${short(side.lr)}`, short(side.bytes), side.verdict, frozen ? "—" : !range ? "…" : range[0] === range[1] ? `lr ${short(range[0])} alone` : `lr ${short(range[0])} to ${short(range[1])}`];
     return make("tr", {}, ...cells.map((text, j) => make(j ? "td" : "th", { textContent: text })));
   }));
   const open = [...el("laws").querySelectorAll("details")].map((d) => d.open);
@@ -342,6 +350,7 @@ function wire() {
   el("forth").addEventListener("click", () => go(1));
   el("play").addEventListener("click", play);
   el("copy").addEventListener("click", () => copy(python(), "Python"));
+  el("picture").addEventListener("click", () => Plotly.downloadImage("plane", { format: "svg", filename: "trajectories", width: 900, height: 640 }));
   el("link").addEventListener("click", () => copy(location.href, "link (its token is valid while this server runs)"));
   document.addEventListener("keydown", (event) => {
     if (/^(INPUT|SELECT|BUTTON|SUMMARY|TEXTAREA)$/.test(event.target.tagName)) return;
