@@ -180,12 +180,43 @@ def test_other_methods_routes_and_sizes_are_refused(client):
     assert client.post("/api/run", content=b" " * 16_385).status_code == 413
 
 
-def test_only_the_newest_of_those_that_wait_is_computed():
-    turn = server_module._Turn(lambda wish: wish)
-    first, second = turn.arrive(), turn.arrive()
+def test_only_a_pages_newest_request_is_computed():
+    """One that waits is not begun, one that runs is ended; another page's stays."""
+    done = []
+
+    def work(wish, watch):
+        for k in range(3):
+            watch(k)
+            done.append((wish, k))
+            if wish == "overtaken":
+                turn.arrive("a")
+        return wish
+
+    turn = server_module._Turn(work)
+    first, second, other = turn.arrive("a"), turn.arrive("a"), turn.arrive("b")
     with pytest.raises(Stale):
-        turn("old", first)
-    assert turn("new", second) == "new"
+        turn("old", "a", first)
+    assert not done
+    assert turn("new", "a", second) == "new"
+    assert turn("other", "b", other) == "other"
+    with pytest.raises(Stale):
+        turn("overtaken", "a", turn.arrive("a"))
+    assert [k for wish, k in done if wish == "overtaken"] == [0]
+
+
+@pytest.mark.parametrize("rule", ["adamw", "lamb", "prodigy"])
+def test_a_run_that_is_watched_can_be_ended(rule):
+    """Stacked, mapped, and one by one: no further update is taken."""
+    seen = []
+
+    def watch(k):
+        seen.append(k)
+        if k == 4:
+            raise Stale("enough")
+
+    with pytest.raises(Stale):
+        surface.trace(optim.preset(rule)(), surface.Rosenbrock(), (0.0, 0.0), 1e-3, 100, watch=watch)
+    assert seen == [0, 1, 2, 3, 4]
 
 
 def test_it_listens_on_this_machine_alone(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,9 @@ from danlu.optim.explain import bytes_per_parameter
 from danlu.page.wish import Side, Wish
 from danlu.surface import Surface, Trace, batches, refusal, trace, traces
 
-__all__ = ["curve_and_map", "paths", "picture", "plain"]
+__all__ = ["Watch", "curve_and_map", "paths", "picture", "plain"]
+
+Watch = Callable[[int], object]  # is called before each update, and may raise
 
 _DIGITS = 5
 _RATES = 25  # of the curve over learning rates
@@ -35,10 +38,10 @@ def picture(surface: Surface, columns: int = 96, rows: int = 72) -> dict[str, An
     return {"x": plain(x), "y": plain(y), "z": plain(f - f.min()), "domain": surface.domain, **about}
 
 
-def paths(wish: Wish, every: int = 1) -> list[dict[str, Any]]:
+def paths(wish: Wish, every: int = 1, watch: Watch = int) -> list[dict[str, Any]]:
     """Each rule's path from the start, its curves over the updates, and what the rule is."""
     rules = [(side.rule, side.lr) for side in wish.sides]
-    options = {"noise": wish.noise, "schedule": wish.schedule, "every": every}
+    options = {"noise": wish.noise, "schedule": wish.schedule, "every": every, "watch": watch}
     found = traces(rules, wish.surface, wish.start, wish.steps, wish.seed, **options)
     return [_path(wish, side, one) for side, one in zip(wish.sides, found, strict=True)]
 
@@ -70,7 +73,7 @@ def _path(wish: Wish, side: Side, found: Trace) -> dict[str, Any]:
     }
 
 
-def curve_and_map(wish: Wish, side: Side) -> dict[str, Any]:
+def curve_and_map(wish: Wish, side: Side, watch: Watch = int) -> dict[str, Any]:
     """The final loss over learning rates from the start, and over starts at the learning rate.
 
     The grid and the number of rates are lowered to what a rule that is run one by one can do in seconds.
@@ -84,8 +87,8 @@ def curve_and_map(wish: Wish, side: Side) -> dict[str, Any]:
     lrs = wish.lrs(side, count)
     x, y, _ = wish.surface.grid(side_length, side_length)
     starts = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
-    curve = _final(wish, side, wish.start, lrs)[:, 0]
-    ends = _final(wish, side, starts, side.lr)[0].reshape(len(y), len(x))
+    curve = _final(wish, side, wish.start, lrs, watch)[:, 0]
+    ends = _final(wish, side, starts, side.lr, watch)[0].reshape(len(y), len(x))
     good = [lr for lr, loss in zip(lrs, curve.tolist(), strict=True) if loss <= 2.0 * max(_least(curve), 1e-12)]
     return {
         "rule": side.text,
@@ -96,11 +99,10 @@ def curve_and_map(wish: Wish, side: Side) -> dict[str, Any]:
     }
 
 
-def _final(wish: Wish, side: Side, start: Any, lr: Any) -> Tensor:
+def _final(wish: Wish, side: Side, start: Any, lr: Any, watch: Watch) -> Tensor:
     """The loss above the surface's lowest value at the end, (L, S); nan where the run ended early."""
-    found = trace(
-        side.rule, wish.surface, start, lr, wish.steps, wish.seed, noise=wish.noise, schedule=wish.schedule, every=wish.steps
-    )
+    options = {"noise": wish.noise, "schedule": wish.schedule, "every": wish.steps, "watch": watch}
+    found = trace(side.rule, wish.surface, start, lr, wish.steps, wish.seed, **options)
     return found.loss[:, :, -1] - _lowest(wish.surface)
 
 

@@ -6,6 +6,7 @@ import hmac
 import json
 import secrets
 import socket
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
@@ -24,17 +25,18 @@ try:
 except ImportError:
     raise ImportError("the page needs starlette, uvicorn and plotly: pip install 'danlu[page]'") from None
 
-from danlu.page.answer import curve_and_map, paths, picture
+from danlu.page.answer import Watch, curve_and_map, paths, picture
 from danlu.page.catalogue import catalogue
 from danlu.page.wish import Wish
 
 __all__ = ["Stale", "asset", "make_app", "plotly_js", "serve"]
 
+_PAGES = 64  # that are open at once; those beyond are answered that something newer came
 _LONGEST = 16_384  # bytes of a request's body
 _KINDS = {"index.html": "text/html", "page.js": "text/javascript", "style.css": "text/css"}
 _POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; frame-ancestors 'none'"
 
-Work = Callable[[Wish], Any]
+Work = Callable[[Wish, Watch], Any]
 
 
 class Stale(Exception):  # noqa: N818 - not an error: the answer is no longer wanted
@@ -42,20 +44,26 @@ class Stale(Exception):  # noqa: N818 - not an error: the answer is no longer wa
 
 
 class _Turn:
-    """One computation of a kind at a time; of those that wait, only the newest is done."""
+    """One computation of a kind at a time; a newer request of the same page ends the one before it, running or waiting."""
 
     def __init__(self, work: Work) -> None:
-        self._work, self._lock, self._newest = work, Lock(), 0
+        self._work, self._lock, self._newest = work, Lock(), OrderedDict[str, int]()
 
-    def __call__(self, wish: Wish, number: int) -> Any:
-        with self._lock:
-            if number != self._newest:
+    def __call__(self, wish: Wish, page: str, number: int) -> Any:
+        def watch(_: int) -> None:
+            if number != self._newest.get(page):
                 raise Stale("a newer request came")
-            return self._work(wish)
 
-    def arrive(self) -> int:
-        self._newest += 1
-        return self._newest
+        with self._lock:
+            watch(0)
+            return self._work(wish, watch)
+
+    def arrive(self, page: str) -> int:
+        """Return the number of a page's request, which is from now on its newest."""
+        self._newest[page] = self._newest.pop(page, 0) + 1
+        if len(self._newest) > _PAGES:
+            self._newest.popitem(last=False)
+        return self._newest[page]
 
 
 def make_app(token: str) -> Starlette:
@@ -140,12 +148,12 @@ async def _catalogue(_: Request) -> Response:
     return JSONResponse(await run_in_threadpool(catalogue))
 
 
-def _run(wish: Wish) -> Any:
-    return {"surface": picture(wish.surface), "sides": paths(wish)}
+def _run(wish: Wish, watch: Watch) -> Any:
+    return {"surface": picture(wish.surface), "sides": paths(wish, watch=watch)}
 
 
-def _map(wish: Wish) -> Any:
-    return {"sides": [curve_and_map(wish, side) for side in wish.sides]}
+def _map(wish: Wish, watch: Watch) -> Any:
+    return {"sides": [curve_and_map(wish, side, watch) for side in wish.sides]}
 
 
 def _computed(token: str, work: Work) -> Handler:
@@ -159,7 +167,8 @@ def _computed(token: str, work: Work) -> Handler:
                 return _refused(413, f"a request may have {_LONGEST} bytes")
         try:
             wish = Wish.read(json.loads(body, parse_constant=_no_constant))
-            return JSONResponse(await run_in_threadpool(turn, wish, turn.arrive()))
+            page = request.headers.get("x-page", "")
+            return JSONResponse(await run_in_threadpool(turn, wish, page, turn.arrive(page)))
         except Stale as stale:
             return _refused(409, str(stale))
         except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError, RuntimeError, ImportError) as error:

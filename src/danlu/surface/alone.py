@@ -40,6 +40,7 @@ def _one(run: Run, start: Tensor, lr: float) -> Frames:
             states.append({key: now[key].square().mean().sqrt() for key in first if now[key].is_floating_point()})
 
     for k in range(run.steps + 1):
+        run.watch(k)
         value, clean = run.gradient(p)
         q = p.detach().clone()
         alive = alive and bool(value.isfinite() & clean.isfinite().all())

@@ -30,6 +30,7 @@ def batch(runs: Sequence[Run]) -> list[Frames]:
     alive = torch.ones(sum(rates), starts, dtype=torch.bool)
     kept, frames = set(shared.kept), []
     for k in range(shared.steps + 1):
+        shared.watch(k)
         value, g = shared.gradient(p)
         axes = tuple(range(2, g.ndim))
         alive = alive & value.isfinite() & g.isfinite().all(-1).reshape(sum(rates), starts, -1).all(-1)

@@ -34,7 +34,7 @@ class DigitsMLP(Surface):
 
     seed: Annotated[int, Interval(0, 1000)] = 0
 
-    cost = 100
+    cost = 300
     domain = Domain(-1.6, 1.6, -1.2, 1.2)
     start = (-1.2, 0.9)
     minima = ()  # the plane's own lowest point is near 0, not at it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,7 +19,7 @@ __all__ = ["Frames", "Run"]
 
 
 class Frames(NamedTuple):
-    """Parameters, their averages, gradient norms, whether the run still lives, and its state, at the kept updates: (L, S, K, …).
+    """Parameters, their averages, gradient norms, whether the run lives, and its state, at the kept updates: (L, S, K, …).
 
     Of the state, the root mean square of each tensor of real numbers.
     """
@@ -44,6 +44,7 @@ class Run:
     noise: Noise | None
     schedule: Schedule | None
     every: int
+    watch: Callable[[int], object]
 
     @cached_property
     def kept(self) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +56,7 @@ def trace(
     noise: Noise | None = None,
     schedule: Schedule | None = None,
     every: Count = 1,
+    watch: Callable[[int], object] = int,
 ) -> Trace:
     """Run a rule on a surface.
 
@@ -75,6 +76,7 @@ def trace(
         schedule: of the learning rate over `steps` updates, or None.
         every: keep every so many updates, beside the first and the last: memory is 48 bytes, and the
             rule's state, per kept update and run.
+        watch: is called with the number of each update before it is taken; what it raises ends the run.
 
     Returns:
         The trace.
@@ -82,7 +84,7 @@ def trace(
     Raises:
         ValueError: for a number out of its range, or a start that is not a finite point (x, y).
     """
-    return traces([(rule, lr)], surface, start, steps, seed, noise=noise, schedule=schedule, every=every)[0]
+    return traces([(rule, lr)], surface, start, steps, seed, noise=noise, schedule=schedule, every=every, watch=watch)[0]
 
 
 def traces(
@@ -95,6 +97,7 @@ def traces(
     noise: Noise | None = None,
     schedule: Schedule | None = None,
     every: Count = 1,
+    watch: Callable[[int], object] = int,
 ) -> list[Trace]:
     """Run several rules, each with its learning rate or rates; the same as one `trace` after the other, and quicker.
 
@@ -107,6 +110,7 @@ def traces(
         noise: see there.
         schedule: see there.
         every: see there.
+        watch: see there.
 
     Returns:
         A trace for each.
@@ -115,7 +119,8 @@ def traces(
         ValueError: see there.
     """
     starts = _starts(start)
-    runs = [Run(rule, surface, surface.embed(starts), _rates(lr), steps, seed, noise, schedule, every) for rule, lr in rules]
+    p = surface.embed(starts)
+    runs = [Run(rule, surface, p, _rates(lr), steps, seed, noise, schedule, every, watch) for rule, lr in rules]
     check("trace", {"steps": Count, "every": Count}, {"steps": steps, "every": every})
     stacked = [run for run in runs if batches(run.rule)]
     frames = iter(batch(stacked) if stacked else ())

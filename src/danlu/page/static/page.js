@@ -1,6 +1,7 @@
 // The page: controls from the server's catalogue, one request per change, the newest answer wins.
 const frozen = window.DANLU; // an exported file brings its paths with it
 const token = document.body.dataset.token;
+const me = Math.random().toString(36).slice(2); // so that two open pages do not end each other's computations
 const el = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const make = (tag, set = {}, ...children) => {
@@ -9,6 +10,7 @@ const make = (tag, set = {}, ...children) => {
   return node;
 };
 const short = (x) => (x === null || x === undefined ? "—" : Number(x.toPrecision(3)).toString());
+const brief = (text) => (text.length > 48 && innerWidth < 820 ? `${text.slice(0, 30)}…` : text);
 const SIDES = ["a", "b"];
 const NAMES = { a: "A", b: "B" };
 const DASH = { a: "solid", b: "dash" }; // told apart without colour too
@@ -54,7 +56,7 @@ const waiting = {};
 async function ask(what, body) {
   waiting[what]?.abort();
   const control = (waiting[what] = new AbortController());
-  const reply = await fetch(`api/${what}`, { method: body ? "POST" : "GET", headers: { "X-Token": token }, body: body && JSON.stringify(body), signal: control.signal });
+  const reply = await fetch(`api/${what}`, { method: body ? "POST" : "GET", headers: { "X-Token": token, "X-Page": me }, body: body && JSON.stringify(body), signal: control.signal });
   if (!reply.ok) throw Object.assign(new Error(await reply.text()), { status: reply.status });
   return reply.json();
 }
@@ -66,14 +68,22 @@ function frozenAnswer() {
   return { surface: frozen.pictures[setup.surface.name], sides };
 }
 let mapSoon = null;
+let slow = null;
 async function refresh() {
   history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(setup))}`); // no entry of its own: Back leaves the page
+  document.body.classList.add("outdated"); // the maps, until theirs come
+  waiting.map?.abort();
+  clearTimeout(slow);
+  slow = setTimeout(() => say("computing …"), 500);
   try {
     answer = frozen ? frozenAnswer() : await ask("run", wish());
   } catch (error) {
-    if (error.name !== "AbortError" && error.status !== 409) say(error.message, true);
+    if (error.name === "AbortError" || error.status === 409) return; // a newer one is on its way
+    clearTimeout(slow);
+    say(error.message, true);
     return;
   }
+  clearTimeout(slow);
   say(answer.sides.map((side) => side.warning && `${side.rule}: ${side.warning}`).filter(Boolean).join(" · "));
   if (!frozen) [el("x").value, el("y").value] = setup.start || answer.surface.start;
   const last = answer.sides.length ? answer.sides[0].updates.at(-1) : 0;
@@ -87,6 +97,7 @@ async function refresh() {
 async function refreshMaps() {
   try {
     maps = await ask("map", wish(20));
+    document.body.classList.remove("outdated");
     drawMaps();
     words();
   } catch (error) {
@@ -125,7 +136,7 @@ function drawPlane() {
     const s = active()[i];
     const colour = css(`--${s}`);
     traces.push({ x: side.x, y: side.y, mode: "lines", line: { color: colour, width: 1 }, opacity: 0.35, hoverinfo: "skip", showlegend: false });
-    traces.push({ x: [], y: [], mode: "lines+markers", line: { color: colour, width: 2.2, dash: DASH[s] }, marker: { size: 3.5, color: colour }, name: `${NAMES[s]} ${side.rule}, lr ${short(side.lr)}`, hovertemplate: "(%{x:.3g}, %{y:.3g})" });
+    traces.push({ x: [], y: [], mode: "lines+markers", line: { color: colour, width: 2.2, dash: DASH[s] }, marker: { size: 3.5, color: colour }, name: `${NAMES[s]} ${brief(side.rule)}, lr ${short(side.lr)}`, hovertemplate: "(%{x:.3g}, %{y:.3g})" });
     traces.push({ x: [], y: [], mode: "markers", marker: { size: 12, color: colour, symbol: s === "a" ? "circle" : "diamond", line: { width: 2, color: css("--card") } }, hoverinfo: "skip", showlegend: false });
     if (side.average) traces.push({ x: side.average.x, y: side.average.y, mode: "lines", line: { color: colour, width: 1.4, dash: "dot" }, name: `${NAMES[s]} average`, hoverinfo: "name" });
   });
@@ -291,9 +302,10 @@ function sideControls(s) {
           sideControls(s);
           refresh();
         });
-        const gone = make("button", { type: "button", textContent: "remove" });
+        const gone = make("button", { type: "button", textContent: "×", title: `remove ${piece}` });
+        gone.setAttribute("aria-label", `remove ${piece}`);
         gone.addEventListener("click", () => { side.pieces.splice(i, 1); sideControls(s); refresh(); });
-        return make("label", {}, text, gone);
+        return make("div", { className: "chip" }, text, gone);
       });
       rows.push(make("p", { className: "law", textContent: found.law }), row, more, ...chips, make("label", {}, "Compose", pieces));
     }
