@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # playwright's own
 ]
 
-from danlu.page import export
+from danlu.page import export  # noqa: E402 - it needs what is looked for above
 
 PATIENCE = 60.0  # seconds; it is used up on a machine that is busy with others
 TRACE = "n => { const t = document.getElementById('plane').data[n]; return {x: t.x, y: t.y, name: t.name}; }"

@@ -22,8 +22,9 @@ def alone(run: Run) -> Frames:
     def stacked(pick: Callable[[Frames], Tensor]) -> Tensor:
         return torch.stack([torch.stack([pick(one) for one in row]) for row in each])
 
-    fields = (stacked(itemgetter(i)) for i in range(4))
-    return Frames(*fields, {key: stacked(lambda one, key=key: one.state[key]) for key in each[0][0].state})
+    p, seen, norm, alive = (stacked(itemgetter(i)) for i in range(4))
+    state = {key: stacked(lambda one, key=key: one.state[key]) for key in each[0][0].state}
+    return Frames(p, seen, norm, alive, state)
 
 
 def _one(run: Run, start: Tensor, lr: float) -> Frames:
@@ -50,7 +51,8 @@ def _one(run: Run, start: Tensor, lr: float) -> Frames:
             group["lr"] = run.rate(lr, k)
             _step(run, optimizer, p, k)
     sizes = {key: torch.stack([state[key] for state in states]) for key in states[0]}
-    return Frames(*(torch.stack(field) for field in zip(*frames, strict=True)), sizes)
+    points, seen, norm, lives = (torch.stack(field) for field in zip(*frames, strict=True))
+    return Frames(points, seen, norm, lives, sizes)
 
 
 def _step(run: Run, optimizer: Optimizer, p: Tensor, k: int) -> None:

@@ -43,8 +43,8 @@ def batch(runs: Sequence[Run]) -> list[Frames]:
             break
         noisy = torch.where(alive.reshape(-1, starts, *[1] * len(axes)), shared.noisy(g, k), 0.0)  # the dead harm nobody
         p = torch.cat([lane.advance(part, k) for lane, part in zip(lanes, noisy.split(rates), strict=True)])
-    whole = [torch.stack(field, dim=2).split(rates) for field in zip(*frames, strict=True)]
-    return [Frames(*fields, lane.sizes()) for lane, fields in zip(lanes, zip(*whole, strict=True), strict=True)]
+    p, seen, norm, alive = (torch.stack(field, dim=2).split(rates) for field in zip(*frames, strict=True))
+    return [Frames(p[i], seen[i], norm[i], alive[i], lane.sizes()) for i, lane in enumerate(lanes)]
 
 
 class _Lane:
