@@ -19,7 +19,7 @@ from danlu.surface.matrix import MatrixLeastSquares
 from danlu.surface.noise import Gaussian, HeavyTailed, Noise, Sparse
 from danlu.surface.plane import Plane, filter_normalised, principal_plane
 from danlu.surface.plot import picture, plane_picture
-from danlu.surface.surface import SURFACES, Domain, Surface, create, surfaces
+from danlu.surface.surface import SURFACES, Domain, Surface, create, register, surfaces
 from danlu.surface.trace import Trace, batches, refusal, trace, traces
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "plane_picture",
     "principal_plane",
     "refusal",
+    "register",
     "surfaces",
     "trace",
     "traces",

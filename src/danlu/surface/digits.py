@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from danlu.keyed import key
 from danlu.ranges import Interval
 from danlu.surface.plane import Plane, Weights, filter_normalised
-from danlu.surface.surface import Domain, Surface, surface
+from danlu.surface.surface import Domain, Surface, register
 
 __all__ = ["DigitsMLP"]
 
 _IMAGES, _WIDTH, _UPDATES = 200, 24, 150
 
 
-@surface(source="Li et al. 2018, arXiv:1712.09913, section 4; the digits are scikit-learn's")
+@register(source="Li et al. 2018, arXiv:1712.09913, section 4; the digits are scikit-learn's")
 @dataclass(frozen=True)
 class DigitsMLP(Surface):
     """f = cross-entropy of a trained 64-24-10 network on 200 digits, on a plane of two filter-normalised directions.

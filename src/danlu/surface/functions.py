@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from danlu.ranges import Interval
-from danlu.surface.surface import Domain, Surface, surface
+from danlu.surface.surface import Domain, Surface, register
 
 __all__ = [
     "Beale",
@@ -32,7 +32,7 @@ Condition = Annotated[float, Interval(1.0, 1e6)]
 Degrees = Annotated[float, Interval(-90.0, 90.0)]
 
 
-@surface(source="textbook")
+@register(source="textbook")
 @dataclass(frozen=True)
 class Quadratic(Surface):
     """f = ½(a² + κ·b²), (a, b) = (x, y) turned by −angle.
@@ -60,7 +60,7 @@ class Quadratic(Surface):
         return 0.5 * (a * a + self.condition * b * b)
 
 
-@surface(source="Rosenbrock 1960, Comput. J. 3, 175-184")
+@register(source="Rosenbrock 1960, Comput. J. 3, 175-184")
 @dataclass(frozen=True)
 class Rosenbrock(Surface):
     """f = (1 − x)² + 100·(y − x²)²: a bent valley, quick to find and slow to follow."""
@@ -76,7 +76,7 @@ class Rosenbrock(Surface):
         return (1.0 - x) ** 2 + 100.0 * (y - x * x) ** 2
 
 
-@surface(source="Rastrigin 1974; Mühlenbein, Schomisch and Born 1991")
+@register(source="Rastrigin 1974; Mühlenbein, Schomisch and Born 1991")
 @dataclass(frozen=True)
 class Rastrigin(Surface):
     """f = 20 + Σ(xᵢ² − 10·cos 2πxᵢ): a bowl under a regular grid of local minima."""
@@ -91,7 +91,7 @@ class Rastrigin(Surface):
         return 20.0 + (p * p - 10.0 * (2.0 * math.pi * p).cos()).sum(-1)
 
 
-@surface(source="Beale 1958, Princeton technical report 25")
+@register(source="Beale 1958, Princeton technical report 25")
 @dataclass(frozen=True)
 class Beale(Surface):
     """f = Σₖ (cₖ − x + x·yᵏ)², k = 1, 2, 3, c = (1.5, 2.25, 2.625): flat, with walls of huge gradients at the corners."""
@@ -108,7 +108,7 @@ class Beale(Surface):
         return (1.5 - x + xy) ** 2 + (2.25 - x + xy * y) ** 2 + (2.625 - x + xy * y * y) ** 2
 
 
-@surface(source="Himmelblau 1972, Applied Nonlinear Programming")
+@register(source="Himmelblau 1972, Applied Nonlinear Programming")
 @dataclass(frozen=True)
 class Himmelblau(Surface):
     """f = (x² + y − 11)² + (x + y² − 7)²: four equal minima; a basin map shows which one a start ends in."""
@@ -129,7 +129,7 @@ class Himmelblau(Surface):
         return (x * x + y - 11.0) ** 2 + (x + y * y - 7.0) ** 2
 
 
-@surface(source="textbook; the quartic term gives it a minimum on each side")
+@register(source="textbook; the quartic term gives it a minimum on each side")
 @dataclass(frozen=True)
 class Saddle(Surface):
     """f = ½x² − ½y² + ¼y⁴: a saddle at 0 between two minima at y = ±1; starts near y = 0 have to find the way out."""
@@ -145,7 +145,7 @@ class Saddle(Surface):
         return 0.5 * x * x - 0.5 * y * y + 0.25 * y**4
 
 
-@surface(source="textbook (Hilbert and Cohn-Vossen 1932); the quartic term bounds it")
+@register(source="textbook (Hilbert and Cohn-Vossen 1932); the quartic term bounds it")
 @dataclass(frozen=True)
 class MonkeySaddle(Surface):
     """f = x³ − 3x·y² + ¼(x² + y²)²: three ways down from 0, where the Hessian is zero too; minima at r = 3."""
@@ -161,7 +161,7 @@ class MonkeySaddle(Surface):
         return x**3 - 3.0 * x * y * y + 0.25 * (x * x + y * y) ** 2
 
 
-@surface(source="ours: the bowl r²/(1 + r²), whose gradient dies off like 2/r³")
+@register(source="ours: the bowl r²/(1 + r²), whose gradient dies off like 2/r³")
 @dataclass(frozen=True)
 class Plateau(Surface):
     """f = r²/(1 + r²), r² = x² + y²: far from 0 almost no gradient; what is scale invariant does not notice."""
@@ -177,7 +177,7 @@ class Plateau(Surface):
         return r2 / (1.0 + r2)
 
 
-@surface(source="ours, after the cliffs of recurrent networks in Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063")
+@register(source="ours, after the cliffs of recurrent networks in Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063")
 @dataclass(frozen=True)
 class Cliff(Surface):
     """f = ½(x² + y²)/10 + 10·σ(20(−x − 1)): a slope that ends in a wall at x = −1; one step on the wall throws p far away.
@@ -195,7 +195,7 @@ class Cliff(Surface):
         return 0.05 * (p * p).sum(-1) + 10.0 * torch.sigmoid(20.0 * (-p[..., 0] - 1.0))
 
 
-@surface(source="ours: |y|-like walls, smooth on the scale of 0.01")
+@register(source="ours: |y|-like walls, smooth on the scale of 0.01")
 @dataclass(frozen=True)
 class Ravine(Surface):
     """f = x²/20 + √(y² + 10⁻⁴) − 0.01: walls of constant slope 1 around a floor that falls gently to 0.
@@ -214,7 +214,7 @@ class Ravine(Surface):
         return 0.05 * x * x + (y * y + 1e-4).sqrt() - 0.01
 
 
-@surface(source="Styblinski and Tang 1990, Neural Networks 3, 467-483")
+@register(source="Styblinski and Tang 1990, Neural Networks 3, 467-483")
 @dataclass(frozen=True)
 class StyblinskiTang(Surface):
     """f = ½·Σ(xᵢ⁴ − 16xᵢ² + 5xᵢ): four minima of four depths."""

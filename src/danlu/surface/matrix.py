@@ -11,14 +11,14 @@ from torch import Tensor
 
 from danlu.keyed import generator
 from danlu.surface.functions import Condition
-from danlu.surface.surface import Domain, Surface, surface
+from danlu.surface.surface import Domain, Surface, register
 
 __all__ = ["MatrixLeastSquares"]
 
 _SIZE = 4
 
 
-@surface(source="ours: linear regression with an ill-conditioned input on one side and an ill-conditioned output on the other")
+@register(source="ours: linear regression with an ill-conditioned input on one side and an ill-conditioned output on the other")
 @dataclass(frozen=True)
 class MatrixLeastSquares(Surface):
     """f = ½‖A·W·B‖²_F, W 4 × 4, A and B of condition √κ: the picture is the plane of two fixed orthonormal matrices E, F.

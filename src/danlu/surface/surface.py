@@ -15,7 +15,7 @@ from danlu.optim.piece import snake
 from danlu.ranges import check, hints
 from danlu.registry import Registry, refuse_unknown
 
-__all__ = ["SURFACES", "Domain", "Surface", "create", "surface", "surfaces"]
+__all__ = ["SURFACES", "Domain", "Surface", "create", "register", "surfaces"]
 
 
 class Domain(NamedTuple):
@@ -74,10 +74,10 @@ class Surface(ABC):
 SurfaceClass = TypeVar("SurfaceClass", bound=type[Surface])
 
 SURFACES: Registry[type[Surface]] = Registry("surface")
-"""The surfaces by name; add your own with the decorator `surface`."""
+"""The surfaces by name; add your own with the decorator `register`."""
 
 
-def surface(*, source: str) -> Callable[[SurfaceClass], SurfaceClass]:
+def register(*, source: str) -> Callable[[SurfaceClass], SurfaceClass]:
     """Enter a surface into the table, under its class's name in snake case.
 
     Args:

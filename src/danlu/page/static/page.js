@@ -69,6 +69,9 @@ function frozenAnswer() {
 }
 let mapSoon = null;
 let slow = null;
+let charts = null;
+let held = false; // the start is being dragged
+const plotly = window.Plotly ? null : new Promise((done) => { el("plotly").addEventListener("load", done); });
 async function refresh() {
   history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(setup))}`); // no entry of its own: Back leaves the page
   document.body.classList.add("outdated"); // the maps, until theirs come
@@ -84,6 +87,7 @@ async function refresh() {
     return;
   }
   clearTimeout(slow);
+  await plotly;
   say(answer.sides.map((side) => side.warning && `${side.rule}: ${side.warning}`).filter(Boolean).join(" · "));
   if (!frozen) [el("x").value, el("y").value] = setup.start || answer.surface.start;
   const last = answer.sides.length ? answer.sides[0].updates.at(-1) : 0;
@@ -119,11 +123,12 @@ function layout(more = {}) {
 }
 const active = () => SIDES.filter((s) => setup[s].preset);
 const upTo = (list, side) => list.slice(0, side.updates.findLastIndex((k) => k <= shown) + 1);
-function draw() {
+function draw() { // the charts a little later: a picture that is dragged must not wait for them
   drawPlane();
-  drawTimes();
-  drawNow();
+  drawPath();
   words();
+  clearTimeout(charts);
+  charts = setTimeout(() => { drawTimes(); drawCursor(); }, held ? 150 : 0);
 }
 function drawPlane() {
   const { surface } = answer;
@@ -136,7 +141,7 @@ function drawPlane() {
     const s = active()[i];
     const colour = css(`--${s}`);
     traces.push({ x: side.x, y: side.y, mode: "lines", line: { color: colour, width: 1 }, opacity: 0.35, hoverinfo: "skip", showlegend: false });
-    traces.push({ x: [], y: [], mode: "lines+markers", line: { color: colour, width: 2.2, dash: DASH[s] }, marker: { size: 3.5, color: colour }, name: `${NAMES[s]} ${brief(side.rule)}, lr ${short(side.lr)}`, hovertemplate: "(%{x:.3g}, %{y:.3g})" });
+    traces.push({ x: [], y: [], mode: "lines+markers", line: { color: colour, width: 2.2, dash: DASH[s] }, marker: { size: 3.5, color: colour, maxdisplayed: 100 }, name: `${NAMES[s]} ${brief(side.rule)}, lr ${short(side.lr)}`, hovertemplate: "(%{x:.3g}, %{y:.3g})" });
     traces.push({ x: [], y: [], mode: "markers", marker: { size: 12, color: colour, symbol: s === "a" ? "circle" : "diamond", line: { width: 2, color: css("--card") } }, hoverinfo: "skip", showlegend: false });
     if (side.average) traces.push({ x: side.average.x, y: side.average.y, mode: "lines", line: { color: colour, width: 1.4, dash: "dot" }, name: `${NAMES[s]} average`, hoverinfo: "name" });
   });
@@ -146,6 +151,10 @@ function drawPlane() {
   Plotly.react("plane", traces, layout({ ...box, xaxis: { range: [left, right] }, yaxis: { range: [bottom, top] } }), config);
 }
 function drawNow() {
+  drawPath();
+  drawCursor();
+}
+function drawPath() {
   let at = 2;
   answer.sides.forEach((side) => {
     const x = upTo(side.x, side);
@@ -154,11 +163,13 @@ function drawNow() {
     Plotly.restyle("plane", { x: [x.slice(-1)], y: [y.slice(-1)] }, [at + 2]);
     at += side.average ? 4 : 3;
   });
-  for (const id of ["loss", "grad", "step", "rate", "state"]) {
-    Plotly.relayout(id, { shapes: [{ type: "line", x0: shown, x1: shown, yref: "paper", y0: 0, y1: 1, line: { color: css("--soft"), width: 1 } }] });
-  }
   el("time").value = shown;
   el("now").textContent = `update ${shown}`;
+}
+function drawCursor() {
+  for (const id of ["loss", "grad", "step", "rate", "state"]) {
+    if (el(id).data) Plotly.relayout(id, { shapes: [{ type: "line", x0: shown, x1: shown, yref: "paper", y0: 0, y1: 1, line: { color: css("--soft"), width: 1 } }] });
+  }
 }
 function lines(id, pick, extra = []) {
   const traces = answer.sides.map((side, i) => {
@@ -381,7 +392,6 @@ function wireDragging() {
     const inside = point[0] >= xaxis.range[0] && point[0] <= xaxis.range[1] && point[1] >= yaxis.range[0] && point[1] <= yaxis.range[1];
     return inside ? point.map((x) => Number(x.toPrecision(4))) : null;
   };
-  let held = false;
   let queued = null;
   plane.addEventListener("pointerdown", (event) => { const p = at(event); held = Boolean(p); if (p) moveStart(p); });
   addEventListener("pointermove", (event) => {
@@ -389,22 +399,26 @@ function wireDragging() {
     queued = requestAnimationFrame(() => { queued = null; const p = at(event); if (p) moveStart(p); });
   });
   addEventListener("pointerup", () => { held = false; });
+  addEventListener("pointercancel", () => { held = false; });
 }
 function go(by) {
   shown = Math.min(Number(el("time").max), Math.max(0, shown + by * Math.max(1, answer.sides[0].updates[1])));
   drawNow();
 }
 function play() {
-  const stop = () => { clearInterval(timer); timer = null; el("play").textContent = "Play"; };
+  const stop = () => { cancelAnimationFrame(timer); timer = null; el("play").textContent = "Play"; };
   if (timer) return stop();
   const last = Number(el("time").max);
   if (shown >= last) shown = 0;
   el("play").textContent = "Pause";
-  timer = setInterval(() => { // about six seconds for the whole run
-    shown = Math.min(last, shown + Math.max(1, Math.round(last / 150)));
+  const began = performance.now() - (6000 * shown) / last; // six seconds for the whole run
+  const frame = (now) => {
+    shown = Math.min(last, Math.max(0, Math.round((last * (now - began)) / 6000)));
     drawNow();
     if (shown >= last) stop();
-  }, 40);
+    else timer = requestAnimationFrame(frame);
+  };
+  timer = requestAnimationFrame(frame);
 }
 async function copy(text, what) {
   try {
