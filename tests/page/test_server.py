@@ -246,4 +246,8 @@ def test_the_exported_file_stands_alone(tmp_path):
     assert out.stat().st_size + 2 * picture + (150 - 6) / 6 * paths < 6_000_000  # what is exported when nothing is said
     runs = data["runs"]["rosenbrock"]["adamw+modify.cautious"]
     assert [run["lr"] for run in runs] == [1e-3, 1e-2]
-    assert len(runs[0]["x"]) == 76
+    assert len(runs[0]["x"]) == 61
+    whole = surface.trace(compose("adamw+modify.cautious").build({}), surface.Rosenbrock(), (-1.5, 2.0), 1e-3, 300)
+    last = (whole.points[0, 0, 300] - whole.points[0, 0, 299]).norm().item()
+    assert runs[0]["step"][-1] == pytest.approx(last, rel=1e-4)  # of one update, not of those between two points told
+    assert runs[0]["effective"][-1] == pytest.approx(last / whole.grad_norm[0, 0, 299].item(), rel=1e-4)

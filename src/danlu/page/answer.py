@@ -39,30 +39,32 @@ def picture(surface: Surface, columns: int = 96, rows: int = 72) -> dict[str, An
 
 
 def paths(wish: Wish, every: int = 1, watch: Watch = int) -> list[dict[str, Any]]:
-    """Each rule's path from the start, its curves over the updates, and what the rule is."""
+    """Each rule's path from the start, its curves over the updates, and what the rule is; every so many updates are told."""
     rules = [(side.rule, side.lr) for side in wish.sides]
-    options = {"noise": wish.noise, "schedule": wish.schedule, "every": every, "watch": watch}
+    options = {"noise": wish.noise, "schedule": wish.schedule, "watch": watch}
     found = traces(rules, wish.surface, wish.start, wish.steps, wish.seed, **options)
-    return [_path(wish, side, one) for side, one in zip(wish.sides, found, strict=True)]
+    told = sorted({*range(0, wish.steps + 1, every), wish.steps})
+    return [_path(wish, side, one, told) for side, one in zip(wish.sides, found, strict=True)]
 
 
-def _path(wish: Wish, side: Side, found: Trace) -> dict[str, Any]:
-    points, evaluated = found.points[0, 0], found.evaluated[0, 0]
-    rates = [
-        side.lr * (1.0 if wish.schedule is None else wish.schedule.factor(k, wish.steps, wish.steps))
-        for k in found.updates.tolist()
-    ]
+def _path(wish: Wish, side: Side, found: Trace, told: list[int]) -> dict[str, Any]:
+    points, evaluated, grad_norm = found.points[0, 0], found.evaluated[0, 0], found.grad_norm[0, 0]
+    lengths = (points[1:] - points[:-1]).norm(dim=-1)
+    before = [k - 1 for k in told[1:]]  # the update that leads to each point told
+    rates = [side.lr * (1.0 if wish.schedule is None else wish.schedule.factor(k, wish.steps, wish.steps)) for k in told]
+    mean = evaluated[told]
     return {
         "rule": side.text,
         "lr": side.lr,
-        "updates": found.updates.tolist(),
-        "x": plain(points[:, 0]),
-        "y": plain(points[:, 1]),
-        "average": None if side.rule.average is None else {"x": plain(evaluated[:, 0]), "y": plain(evaluated[:, 1])},
-        "above": plain(found.loss[0, 0] - _lowest(wish.surface)),
-        "grad_norm": plain(found.grad_norm[0, 0]),
-        "step": plain((points[1:] - points[:-1]).norm(dim=-1)),
-        "state": {key: plain(x[0, 0]) for key, x in found.state.items()},
+        "updates": told,
+        "x": plain(points[told, 0]),
+        "y": plain(points[told, 1]),
+        "average": None if side.rule.average is None else {"x": plain(mean[:, 0]), "y": plain(mean[:, 1])},
+        "above": plain(found.loss[0, 0, told] - _lowest(wish.surface)),
+        "grad_norm": plain(grad_norm[told]),
+        "step": plain(lengths[before]),
+        "effective": plain((lengths / grad_norm[:-1])[before]),
+        "state": {key: plain(x[0, 0, told]) for key, x in found.state.items()},
         "rate": [_number(x) for x in rates],
         "summary": side.named.preset.summary,
         "source": side.named.preset.source,

@@ -16,7 +16,7 @@ __all__ = ["export"]
 
 _RULES = ("sgd", "sgd_velocity", "rmsprop", "adam", "adamw", "nadam", "lion", "adan", "schedule_free_adamw", "prodigy")
 _SURFACES = ("quadratic", "rosenbrock", "beale")
-_FRAMES = 75  # of a path
+_FRAMES = 60  # of a path
 _RATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -34,7 +34,7 @@ def export(
         rules: compositions.
         surfaces: names of surfaces.
         lrs: learning rates.
-        steps: updates; 75 of them are kept.
+        steps: updates; 60 of them are kept.
 
     Raises:
         FileNotFoundError: when there is no folder for the file.

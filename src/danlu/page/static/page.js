@@ -192,7 +192,7 @@ function drawTimes() {
   lines("grad", (side) => side.grad_norm);
   lines("step", (side) => side.step);
   const rates = answer.sides.map((side, i) => ({ x: side.updates, y: side.rate, mode: "lines", line: { color: css(`--${active()[i]}`), dash: "dot", width: 1.2 }, name: `${NAMES[active()[i]]} lr` }));
-  lines("rate", (side) => side.step.map((d, k) => (side.grad_norm[k] ? d / side.grad_norm[k] : null)), rates);
+  lines("rate", (side) => side.effective, rates);
   const states = answer.sides.flatMap((side, i) => Object.entries(side.state).map(([slot, y], n) => {
     const line = { color: css(`--${active()[i]}`), dash: i ? ["dash", "longdashdot", "longdash"][n % 3] : ["solid", "dot", "dashdot"][n % 3], width: 1.6 };
     return { x: side.updates, y, mode: "lines", line, name: `${NAMES[active()[i]]} ${slot}` };
