@@ -79,10 +79,12 @@ def test_the_map_and_the_curve(client):
     assert low <= side["curve"]["lr"][losses.index(min(losses))] <= high
 
 
-def test_a_rule_that_runs_alone_gets_a_smaller_map(client):
-    wish = {"sides": [{"rule": "prodigy"}], "steps": 400, "grid": 64}
+def test_a_rule_that_runs_alone_gets_a_smaller_map(client, monkeypatch):
+    monkeypatch.setattr("danlu.page.answer._SINGLE", 340)
+    wish = {"sides": [{"rule": "prodigy"}], "steps": 20, "grid": 64}
     (side,) = client.post("/api/map", json=wish).json()["sides"]
-    assert len(side["map"]["x"]) == 5
+    assert len(side["map"]["x"]) == 4
+    assert len(side["curve"]["lr"]) == 17
 
 
 def test_every_preset_and_surface_is_offered_with_its_ranges(client):

@@ -20,7 +20,7 @@ Watch = Callable[[int], object]  # is called before each update, and may raise
 _DIGITS = 5
 _RATES = 25  # of the curve over learning rates
 _STACKED = 64 * 64 * 300  # runs × updates of one answer, when runs are stacked
-_SINGLE = 12_000  # the same, when each is run by itself
+_SINGLE = 3_000  # the same, when each is run by itself
 
 
 def plain(x: Tensor) -> Any:
