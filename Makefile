@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench compat faults format clean
+.PHONY: help demo test check bench browser compat faults format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -34,6 +34,10 @@ bench: $(READY) ## step time against torch.optim, other libraries and the memory
 	$(BIN)/python benchmarks/stacks.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/trainer.py
+
+browser: $(READY) ## the page in a real browser (installs playwright; needs chromium on the path)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright
+	$(BIN)/python -m pytest -q tests/page/test_browser.py
 
 compat: $(READY) ## every optimizer in the loops of Lightning, Accelerate and Hugging Face (installs them)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compat]'

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from danlu.optim import catalog, roster
+from danlu.surface import SURFACES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -15,10 +16,11 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(autouse=True)
 def _catalogue_as_it_was(monkeypatch):
-    """A page may register pieces and presets of its own; other tests must not meet them."""
+    """A page may register pieces, presets and surfaces of its own; other tests must not meet them."""
     for axis, table in catalog.PIECES.items():
         monkeypatch.setitem(catalog.PIECES, axis, copy.deepcopy(table))
     monkeypatch.setattr(roster, "PRESETS", copy.deepcopy(roster.PRESETS))
+    monkeypatch.setattr("danlu.surface.surface.SURFACES", copy.deepcopy(SURFACES))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

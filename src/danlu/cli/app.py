@@ -13,6 +13,8 @@ from danlu.cli.export import export
 from danlu.cli.listing import listing
 from danlu.cli.look import inspect, report
 from danlu.cli.lr_find import find
+from danlu.cli.page import page
+from danlu.cli.pictures import pictures
 from danlu.cli.plot import plot
 from danlu.cli.recipes import show_recipes
 from danlu.cli.resume import resume
@@ -43,6 +45,8 @@ app.command("explain")(explain)
 app.command("report")(report)
 app.command("inspect")(inspect)
 app.command("warmup")(warmup)
+app.command("page")(page)
+app.add_typer(pictures, name="plot")
 app.add_typer(schedule, name="schedule")
 schedule.command("plot")(plot)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import fail, reported
-from danlu.cli.run import KeepBest, SaveEvery, carry_out
+from danlu.cli.run import KeepBest, KeepEvery, SaveEvery, carry_out
 from danlu.recipe import RecipeError, load
 
 __all__ = ["resume"]
@@ -18,6 +18,7 @@ def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     save_every: SaveEvery = "5min",
     keep_best: KeepBest = False,
+    keep_every: KeepEvery = None,
 ) -> None:
     """Go on with a run from its newest whole checkpoint; from the beginning if it was killed before the first one."""
     recipe = run / "recipe.toml"
@@ -25,4 +26,4 @@ def resume(
         fail([f"{run} holds no run of danlu train: there is no {recipe}"])
     with reported(RecipeError):
         chosen = load(recipe)
-    carry_out(chosen, run, save_every=save_every, keep_best=keep_best, resume=True)
+    carry_out(chosen, run, save_every=save_every, keep_best=keep_best, keep_every=keep_every, resume=True)

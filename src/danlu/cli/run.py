@@ -20,7 +20,7 @@ from danlu.task import TASKS
 from danlu.train import DamagedError, Keep, MismatchError, NonFiniteError, PlainLog
 from danlu.train.micro_batch import is_about_memory
 
-__all__ = ["EXIT_CODES", "KeepBest", "RecipeName", "SaveEvery", "carry_out"]
+__all__ = ["EXIT_CODES", "KeepBest", "KeepEvery", "RecipeName", "SaveEvery", "carry_out"]
 
 EXIT_CODES = (
     "Ctrl-C or SIGTERM once ends the run after the update under way and writes a checkpoint and the weights; twice, it ends "
@@ -32,17 +32,29 @@ RecipeName: TypeAlias = Annotated[
     str | None, typer.Option(metavar="NAME|FILE", help="See danlu recipes; or a file, such as a run's recipe.toml.")
 ]
 SaveEvery: TypeAlias = Annotated[str, typer.Option(metavar="LENGTH", help="From one checkpoint to the next: 5min, 1ep, 200.")]
+KeepEvery: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="LENGTH", help="A checkpoint in each such interval stays for good: 1ep.")
+]
 KeepBest: TypeAlias = Annotated[bool, typer.Option("--keep-best", help="Also keep the checkpoint of the best evaluation.")]
 
 
-def carry_out(recipe: Recipe, folder: Path, *, save_every: str, keep_best: bool, resume: bool = False) -> None:
+def carry_out(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    save_every: str,
+    keep_best: bool,
+    keep_every: str | None = None,
+    resume: bool = False,
+) -> None:
     """Make the run, train, say what came of it, and leave with the code that says so too."""
     console = Console(stderr=True)
     watching = LiveLine(console, TASKS.get(recipe.task).item) if console.is_terminal else PlainLog()
     with reported(ValueError):
-        length = Duration.parse(int(save_every) if save_every.isdecimal() else save_every)
+        length = _length(save_every)
+        keep = Keep(best=keep_best, every=None if keep_every is None else _length(keep_every))
     with reported(ImportError, OSError, ValueError):
-        run = prepare(recipe, out=folder, observers=[watching], save_every=length, keep=Keep(best=keep_best), resume=resume)
+        run = prepare(recipe, out=folder, observers=[watching], save_every=length, keep=keep, resume=resume)
     if not resume:
         typer.echo(before(run))
     if run.loaded is not None:
@@ -63,6 +75,10 @@ def carry_out(recipe: Recipe, folder: Path, *, save_every: str, keep_best: bool,
     typer.echo(summary(run, result))
     if result.interrupted:
         raise typer.Exit(RESUMABLE if result.signal == "SIGTERM" else INTERRUPTED)
+
+
+def _length(text: str) -> Duration:
+    return Duration.parse(int(text) if text.isdecimal() else text)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
-from danlu.cli.run import KeepBest, RecipeName, SaveEvery, carry_out
+from danlu.cli.run import KeepBest, KeepEvery, RecipeName, SaveEvery, carry_out
 from danlu.recipe import RecipeError, load
 
 __all__ = ["train"]
@@ -27,13 +27,14 @@ def train(
     seed: Annotated[int | None, typer.Option(help="For all that is random.")] = None,
     save_every: SaveEvery = "5min",
     keep_best: KeepBest = False,
+    keep_every: KeepEvery = None,
 ) -> None:
     """Train a model on real data that needs no network."""
     source = None if begin is None else str(begin.resolve())
     flags = {key: x for key, x in {"task": task, "seed": seed, "weights_from": source}.items() if x is not None}
     with reported(RecipeError):
         chosen = load(recipe, sets or (), flags)
-    carry_out(chosen, out or _next_folder(chosen.task), save_every=save_every, keep_best=keep_best)
+    carry_out(chosen, out or _next_folder(chosen.task), save_every=save_every, keep_best=keep_best, keep_every=keep_every)
 
 
 def _next_folder(task: str) -> Path:
