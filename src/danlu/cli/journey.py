@@ -25,7 +25,7 @@ def journey(
     out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.png, FILE.svg or FILE.pdf.")],
     side: Annotated[int, typer.Option(min=4, max=200, help="Points of the loss along each side of the picture.")] = 24,
 ) -> None:
-    """Draw a run's path and the held-out loss on the plane in which its checkpoints lie best. Needs danlu[plot]."""
+    """Draw a run's path and the held-out loss on the plane in which its checkpoints lie best. Needs the extra plot."""
     with reported(RecipeError, DamagedError, ImportError, ValueError, OSError):
         recipe = load(run / "recipe.toml")
         parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed, augment=recipe.augment)

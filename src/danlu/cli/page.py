@@ -16,7 +16,7 @@ def page(
     export: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one HTML file with precomputed paths.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 0,
 ) -> None:
-    """See optimizers move: serve the page on 127.0.0.1 until Ctrl-C, or export it. Needs danlu[page]."""
+    """See optimizers move: serve the page on 127.0.0.1 until Ctrl-C, or export it. Needs the extra page."""
     with reported(ImportError, OSError):
         from danlu import page as pages
 

@@ -39,7 +39,7 @@ def trajectories(
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     noise: Annotated[float, typer.Option(min=0.0, help="The standard deviation of Gaussian noise on the gradients.")] = 0.0,
 ) -> None:
-    """Draw the paths of rules on a surface. Needs danlu[plot]."""
+    """Draw the paths of rules on a surface. Needs the extra plot."""
     with reported(RecipeError, TypeError, ValueError, ImportError, OSError):
         options = {key: value for one in sets or () for key, value in parse_set(one).values.items()}
         found = surfaces.create(surface, **options)
