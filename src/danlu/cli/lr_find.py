@@ -31,7 +31,7 @@ def find(
     lowest: Annotated[float, typer.Option(help="The first rate.")] = 1e-6,
     highest: Annotated[float, typer.Option(help="The last one.")] = 10.0,
     updates: Annotated[int, typer.Option(help="How many.")] = 100,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a picture, FILE.png (needs the extra plot).")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a picture, FILE.png (extra plot).")] = None,
 ) -> None:
     """Raise the learning rate update by update and show what becomes of the loss."""
     flags = {key: value for key, value in {"task": task, "seed": seed}.items() if value is not None}

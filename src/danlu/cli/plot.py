@@ -25,7 +25,7 @@ def plot(
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the schedules: floor=0.1.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write a picture, FILE.png (needs the extra plot).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write a picture, FILE.png (extra plot).")] = None,
 ) -> None:
     """Draw schedules in the terminal, and into a PNG file with --out."""
     with reported(RecipeError, TypeError, ValueError, ImportError, OSError):
