@@ -25,7 +25,7 @@ ALLOWED = {
     },
     "optim.refusals": {"optim.values", "optim.piece", "optim.rule", *TOOLS},  # the rule's type only
     "optim.rule": {"optim.values", "optim.piece", "optim.context", "optim.refusals", "optim.store", "optim.grad", *TOOLS},
-    "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", *TOOLS},
+    "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", "optim.formulas", *TOOLS},
     "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
     "optim.buffers": {

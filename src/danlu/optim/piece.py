@@ -223,11 +223,7 @@ class Codec(Piece):
 
     @property
     def paired(self) -> bool:
-        """Whether it keeps one bfloat16 number per element that `encode` rounded on the bits.
-
-        Two such slots share 32-bit words on a CPU; a kernel then only cuts off the lower bits, and a cast that it might drop
-        would round to zero.
-        """
+        """Whether it keeps one bfloat16 number per element: two such slots share 32-bit words on a CPU."""
         return False
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from danlu.optim.formulas.rounding import bfloat16_nearest
 from danlu.optim.rule import Rule
 
 __all__ = ["Place", "closed", "joined", "opened", "paired", "word_of"]
@@ -68,8 +69,8 @@ def joined(slots: Mapping[str, Tensor], rule: Rule) -> tuple[list[Place], list[T
 
 
 def _pairs(slots: Mapping[str, Any], rule: Rule) -> Iterator[tuple[str, str]]:
-    """The slots that may share words, two by two in the rule's order; none beside codecs with rows."""
-    flat = not any(codec.row for codec in rule.codecs.values())
+    """The slots that may share words, two by two in the rule's order; none beside codecs with rows, or where no kernel is."""
+    flat = rule.scope != "matrix" and not any(codec.row for codec in rule.codecs.values())
     keys = [slot for slot, codec in rule.codecs.items() if flat and codec.paired and slot in slots]
     return zip(keys[::2], keys[1::2], strict=False)
 
@@ -87,8 +88,12 @@ def opened(places: Sequence[Place], planes: Sequence[Tensor]) -> dict[str, Tenso
 
 
 def closed(keys: Place, slots: Mapping[str, Tensor]) -> Tensor:
-    """Return what the plane of these keys is to hold; cutting halves off is exact, because their codecs rounded on the bits."""
+    """Return what the plane of these keys is to hold.
+
+    A kernel has dropped the codecs' casts to bfloat16 and back, so numbers are rounded here, on the bits; one that a codec has
+    rounded on them stays.
+    """
     if len(keys) == 1:
         return slots[keys[0]]
-    low, high = (slots[key].float().view(torch.int32) for key in keys)
+    low, high = (bfloat16_nearest(slots[key].float()).view(torch.int32) for key in keys)
     return low >> 16 & 0xFFFF | high & _HIGH

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
-from danlu.optim.formulas.rounding import bfloat16_nearest
 from danlu.optim.piece import Codec
 from danlu.optim.values import Scalars
 
@@ -35,7 +34,6 @@ class Dense(Codec):
 
     def encode(self, x: Tensor, h: Scalars) -> dict[str, Tensor]:
         """Return the one part, in the storage dtype."""
-        x = bfloat16_nearest(x) if self.dtype == torch.bfloat16 else x
         return {"": x if self.dtype is None else x.to(self.dtype)}
 
     def decode(self, parts: Mapping[str, Tensor], like: Tensor) -> Tensor:
