@@ -131,7 +131,7 @@ def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _watching(rules: Sequence[Rule]) -> Rule | None:
     """A rule that only averages, as the first rule with an average does."""
     found = next((rule.average for rule in rules if rule.average is not None), None)
-    return None if found is None else _alone(found)
+    return None if found is None else _alone(found.alone)
 
 
 @lru_cache(maxsize=8)

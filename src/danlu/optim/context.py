@@ -86,6 +86,10 @@ class Context:
         self.new.update(parts)
         return x if codec.fresh else self._decode(slot, parts)
 
+    def keep(self, slot: str) -> None:
+        """Leave a slot as it is stored: it is not encoded again, and the engine does not write it."""
+        self.new.update(self._parts(slot, self._old))
+
     def run(self, name: str, moment: Moment, g: Tensor, h: Scalars) -> Reading:
         """Advance a moment by g through its store, and read it."""
         old = {slot: self.load(slot) for slot in moment.slots(name)}
@@ -93,5 +97,8 @@ class Context:
         return moment.read(name, g, old, new, self, h)
 
     def _decode(self, slot: str, planes: Mapping[str, Tensor]) -> Tensor:
-        parts = {key[len(slot) + 1 :]: value for key, value in planes.items() if key == slot or key.startswith(slot + ".")}
+        parts = {key[len(slot) + 1 :]: value for key, value in self._parts(slot, planes).items()}
         return self._store[slot].decode(parts, self.p)
+
+    def _parts(self, slot: str, planes: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {key: value for key, value in planes.items() if key == slot or key.startswith(slot + ".")}

@@ -35,6 +35,12 @@ class Named:
         """The preset's name."""
         return self.preset.name
 
+    @property
+    def routes(self) -> Mapping[str, Mapping[str, Any]]:
+        """The preset's arguments by role; those that were given hold for every role."""
+        own = self.preset.routes.items()
+        return {role: {key: x for key, x in settings.items() if key not in self.chosen} for role, settings in own}
+
     @cached_property
     def options(self) -> Mapping[str, Any]:
         """The group keys with their first values."""

@@ -313,6 +313,11 @@ class Average(Stateful):
     axis: ClassVar[str] = "average"
     moves: ClassVar[bool] = False  # whether `follow` moves the parameter
 
+    @property
+    def alone(self) -> Average:
+        """The same average of values that no step moves, such as buffers."""
+        return self
+
     @abstractmethod
     def follow(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the parameter after the step (`p` unless the average moves it), and save the slots; ``c.p`` is the old one."""

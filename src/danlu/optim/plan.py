@@ -28,6 +28,11 @@ class Builder(Protocol):
         """The group keys that the rule is made from, with their first values."""
         ...
 
+    @property
+    def routes(self) -> Mapping[str, Mapping[str, Any]]:
+        """The options that parameters of a role are given, where roles are known."""
+        ...
+
     def build(self, options: Mapping[str, Any]) -> Rule:
         """Return the rule for these values."""
         ...
@@ -41,6 +46,7 @@ class Fixed:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.options: dict[str, Any] = {}
+        self.routes: dict[str, Mapping[str, Any]] = {}
 
     def build(self, options: Mapping[str, Any]) -> Rule:
         """Return the rule."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, ParamSpec
 
@@ -22,13 +22,15 @@ P = ParamSpec("P")
 class Preset(Generic[P]):
     """A named optimizer: a function from hyper-parameters to a rule, with its default lr and its source.
 
-    Calling it checks every argument against the range in its annotation.
+    Calling it checks every argument against the range in its annotation. `routes` has the arguments that parameters of a role
+    are given in place of the defaults, where roles are known.
     """
 
     name: str
     build: Callable[P, Rule]
     lr: float
     source: str
+    routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Rule:
         """Return the rule.
@@ -69,19 +71,22 @@ class Preset(Generic[P]):
 PRESETS: Registry[Preset[...]] = Registry("optimizer")
 
 
-def preset(*, lr: float, source: str) -> Callable[[Callable[P, Rule]], Preset[P]]:
+def preset(
+    *, lr: float, source: str, routes: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[[Callable[P, Rule]], Preset[P]]:
     """Name a function from hyper-parameters to a rule, and enter it into the table of optimizers.
 
     Args:
         lr: the default learning rate.
         source: the paper or the code that the rule was taken from.
+        routes: arguments by role, for parameters that want others than the rest.
 
     Returns:
         The decorator; it turns the function into a `Preset`.
     """
 
     def add(build: Callable[P, Rule]) -> Preset[P]:
-        made = Preset(build.__name__, build, lr, source)
+        made = Preset(build.__name__, build, lr, source, routes or {})
         PRESETS.add(made.name, made)
         made.__dict__.update(__doc__=build.__doc__, __name__=build.__name__, __wrapped__=build)  # for help() and signatures
         return made

@@ -3,6 +3,7 @@
 from danlu.optim.direction.adaptive_memory import AdaptiveMemory, ScaledMemory
 from danlu.optim.direction.amos import Amos
 from danlu.optim.direction.atan2 import Atan2
+from danlu.optim.direction.eigenbasis import Eigenbasis
 from danlu.optim.direction.orthogonal import Orthogonal
 from danlu.optim.direction.plain import Plain
 from danlu.optim.direction.ratio import ClampRatio, HatRatio, InnerRatio, Ratio, TwiceRatio
@@ -16,6 +17,7 @@ __all__ = [
     "Amos",
     "Atan2",
     "ClampRatio",
+    "Eigenbasis",
     "HatRatio",
     "InnerRatio",
     "Orthogonal",

@@ -4,6 +4,7 @@ from danlu.optim.modify.add_penalty import AddPenalty
 from danlu.optim.modify.cautious import Cautious
 from danlu.optim.modify.confidence import Confidence
 from danlu.optim.modify.friction import Friction, RationalFriction
+from danlu.optim.modify.noise_scale import NoiseScale
 from danlu.optim.modify.normalize import Normalize, NormalizeAll
 from danlu.optim.modify.parameter_scale import ParameterScale
 from danlu.optim.modify.rectify import Rectify
@@ -17,6 +18,7 @@ __all__ = [
     "Cautious",
     "Confidence",
     "Friction",
+    "NoiseScale",
     "Normalize",
     "NormalizeAll",
     "ParameterScale",

@@ -25,6 +25,7 @@ from danlu.optim.rules.d_adapt import DAdaptAdam, dadapt_adam
 from danlu.optim.rules.diffgrad import DiffGrad, diffgrad
 from danlu.optim.rules.dog import DoG, LDoG, dog, ldog
 from danlu.optim.rules.eadam import EAdam, eadam
+from danlu.optim.rules.furnace import Furnace, FurnaceLean, furnace, furnace_lean
 from danlu.optim.rules.lamb import LAMB, lamb
 from danlu.optim.rules.lars import LARS, lars
 from danlu.optim.rules.lion import Lion, lion
@@ -102,6 +103,8 @@ __all__ = [
     "DiffGrad",
     "DoG",
     "EAdam",
+    "Furnace",
+    "FurnaceLean",
     "LDoG",
     "Lion",
     "Lookahead",
@@ -151,6 +154,8 @@ __all__ = [
     "diffgrad",
     "dog",
     "eadam",
+    "furnace",
+    "furnace_lean",
     "lamb",
     "lars",
     "ldog",

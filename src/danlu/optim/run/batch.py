@@ -91,7 +91,8 @@ def _stacked(bucket: Sequence[Ready]) -> bool:
     h = numbers.bound(dtype)
 
     def law(p: Tensor, g: Tensor, planes: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        return first.structure.step(p.to(dtype), g.to(dtype), planes, h, kept)
+        new_p, new = first.structure.step(p.to(dtype), g.to(dtype), planes, h, kept)
+        return new_p, {key: x for key, x in new.items() if x is not planes[key]}
 
     ps, gs = [real(lane.p) for lane, _, _ in bucket], [real(g) for _, g, _ in bucket]
     states = [lane.stored for lane, _, _ in bucket]
@@ -104,7 +105,7 @@ def _stacked(bucket: Sequence[Ready]) -> bool:
         first.step_alone()
         warnings.warn(f"equal shapes are stepped one by one, because their rule does not map ({error})", stacklevel=2)
         return False
-    for key, olds in planes.items():
-        torch._foreach_copy_(olds, new[key].unbind())
+    for key, x in new.items():
+        torch._foreach_copy_(planes[key], x.unbind())
     torch._foreach_copy_(ps, new_p.unbind())
     return True

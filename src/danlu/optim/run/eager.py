@@ -29,5 +29,6 @@ def step_eagerly(structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Ten
     for key, plane in planes.items():  # a state that was handed on as it is must not be read after it was overwritten
         new[key] = new[key].clone() if any(new[key] is old for old in olds if old is not plane) else new[key]
     for key, plane in planes.items():
-        plane.copy_(new[key])
+        if new[key] is not plane:
+            plane.copy_(new[key])
     p.copy_(new_p)  # last: a slot may keep the old parameter

@@ -1,0 +1,167 @@
+"""Adam-atan2 in the eigenbases of the gradient's covariance, which are kept without the covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, ClassVar, TypeAlias
+
+import torch
+from torch import Tensor
+
+from danlu.optim.catalog import piece
+from danlu.optim.context import Context
+from danlu.optim.formulas.bias import corrections
+from danlu.optim.formulas.tiles import Tiles, tiles_of
+from danlu.optim.piece import Direction
+from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick
+from danlu.ranges import Beta, Count, Fraction, Interval, Positive, Structural
+
+__all__ = ["Eigenbasis", "Side"]
+
+Side = Annotated[int, Interval(2, 2**15), Structural()]
+Bases: TypeAlias = Sequence[Tensor | None]  # of the rows and of the columns, (tiles, n, n); None stands for the identity
+
+
+@piece(source="after Vyas et al. 2024 (SOAP), arXiv:2409.11321, with atan2 of arXiv:2407.05872; docs/furnace.md")
+@dataclass(frozen=True)
+class Eigenbasis(Direction):
+    """u = a·Q·atan2(m̂, b·√v̂)·Pᵀ with m ← EMA(t), v ← EMA(t²), t = Qᵀ·g·P: Adam-atan2 where the covariance is diagonal.
+
+    Q and P are to be the eigenvectors of the averages of g·gᵀ and gᵀ·g, as in `Soap`, but those averages are not kept. In the
+    bases they are nearly diagonal, and v knows the diagonal: every so often Q ← qr(Q·((1 − ρ)·Λ + ρ·t·tᵀ)), Λ = diag(Σⱼvᵢⱼ),
+    columns by falling Λ: one orthogonal iteration on what v remembers and this step's gradient. P likewise with sums over i.
+    m goes along, m ← Uᵀ·m·W with the change U, W of the bases, and v as if its elements did not correlate, v ← (U²)ᵀ·v·W².
+
+    A tensor (O, …) is the matrix (O, rest), cut into equal tiles with sides of at most `side`, each with bases of its own; a
+    side that cannot be cut so (a prime vocabulary) is not turned. The first gradient makes the bases and nothing else: no step,
+    no decay. Vectors and scalars are `Atan2` from the first step on. RMS(u) ≤ a·π/2; the gradient's scale does not matter.
+
+    State keys ``turned_avg``, ``turned_avg_sq`` and ``bases``: 8 bytes per parameter, and 8 for square tiles, less where one
+    side is not turned; any store holds them. Eigenvectors are not unique: over many steps two machines agree in quality, not
+    in digits.
+
+    Args:
+        betas: memories of m and v.
+        a: scale of the angle, as in `Atan2`.
+        b: weight of the magnitude.
+        every: steps between two iterations of the bases, the costly part.
+        fresh: ρ, the share of this step's gradient in an iteration; 0 leaves the first bases.
+        side: longest side of a tile.
+    """
+
+    betas: tuple[Beta, Beta] = (0.95, 0.95)
+    a: Positive = 1.27
+    b: Positive = 1.0
+    every: Count = 10
+    fresh: Fraction = 0.5
+    side: Side = 256
+
+    scope: ClassVar[Scope] = "matrix"
+
+    def slots(self) -> Mapping[str, Start]:
+        """The averages and the bases."""
+        return {"turned_avg": 0.0, "turned_avg_sq": 0.0, "bases": partial(_identities, side=self.side)}
+
+    def magnitudes(self) -> frozenset[str]:
+        """The averaged squares."""
+        return frozenset({"turned_avg_sq"})
+
+    def scalars(self, tick: Tick) -> Mapping[str, float]:
+        """The weights of what is new, the bias corrections with and without the first gradient, and what the bases do."""
+        n = tick.t - 1  # gradients that have entered the averages of a matrix: the first one does not
+        found = {"new": 1.0 - self.betas[0], "new_sq": 1.0 - self.betas[1], "a": self.a, "b": self.b, "fresh": self.fresh}
+        for name, count in (("", max(n, 1)), ("flat_", tick.t)):
+            found[f"{name}debias"] = corrections(self.betas[0] ** count)["debias"]
+            found[f"{name}root"] = corrections(self.betas[1] ** count)["root_debias"]
+        return {**found, "first": float(n == 0), "iterate": float(n > 0 and n % self.every == 0)}
+
+    def __call__(self, c: Context, h: Scalars) -> Tensor:
+        """Return the angles, turned back."""
+        tiles = tiles_of(c.p.shape, self.side)
+        if not c.p.numel() or not any(tiles.turned):
+            c.keep("bases")
+            m, v = _averaged(c, c.g, h)
+            return _angle(m, v, h, h["flat_debias"], h["flat_root"])
+        g = tiles.cut(c.g)
+        if h["first"]:
+            c.scale_lr(0.0)
+            c.keep("turned_avg")
+            c.keep("turned_avg_sq")
+            c.save("bases", _packed([_eigenvectors(_gram(g, i)) if turned else None for i, turned in enumerate(tiles.turned)]))
+            return torch.zeros_like(c.p)
+        bases = _unpacked(c.load("bases"), tiles)
+        t = _turn(g, bases)
+        m, v = _averaged(c, t.reshape(c.p.shape), h)
+        m, v = m.reshape(t.shape), v.reshape(t.shape)
+        u = _turn_back(_angle(m, v, h, h["debias"], h["root"]), bases)
+        if not h["iterate"]:
+            c.keep("bases")
+            return tiles.join(u)
+        new = [None if q is None else _iterated(q, v.sum(2 - i), _gram(t, i), h["fresh"]) for i, q in enumerate(bases)]
+        moves = [None if q is None or x is None else q.mT @ x for q, x in zip(bases, new, strict=True)]
+        c.save("turned_avg", _turn(m, moves).reshape(c.p.shape))
+        c.save("turned_avg_sq", _turn(v, [None if x is None else x * x for x in moves]).reshape(c.p.shape))
+        c.save("bases", _packed(new))
+        return tiles.join(u)
+
+
+def _averaged(c: Context, t: Tensor, h: Scalars) -> tuple[Tensor, Tensor]:
+    """Return the new averages of t and t², and keep them."""
+    m, v = c.load("turned_avg"), c.load("turned_avg_sq")
+    m = c.save("turned_avg", m + (t - m) * h["new"])
+    return m, c.save("turned_avg_sq", v + (t * t - v) * h["new_sq"])
+
+
+def _angle(m: Tensor, v: Tensor, h: Scalars, debias: Scalar, root: Scalar) -> Tensor:
+    return torch.atan2(m * debias, v.sqrt() * (h["b"] * root)) * h["a"]
+
+
+def _turn(x: Tensor, bases: Bases) -> Tensor:
+    """Return Qᵀ·x·P of every tile."""
+    q, p = bases
+    x = x if q is None else q.mT @ x
+    return x if p is None else x @ p
+
+
+def _turn_back(x: Tensor, bases: Bases) -> Tensor:
+    """Return Q·x·Pᵀ of every tile."""
+    q, p = bases
+    x = x if q is None else q @ x
+    return x if p is None else x @ p.mT
+
+
+def _gram(x: Tensor, side: int) -> Tensor:
+    """Return x·xᵀ of every tile, or xᵀ·x."""
+    return x.mT @ x if side else x @ x.mT
+
+
+def _eigenvectors(x: Tensor) -> Tensor:
+    """Return the eigenvectors as columns, the largest eigenvalue's first."""
+    return torch.linalg.eigh(x.double())[1].flip(-1).to(x.dtype)
+
+
+def _iterated(q: Tensor, energy: Tensor, gram: Tensor, fresh: Scalar) -> Tensor:
+    """Return qr(Q·((1 − ρ)·Λ + ρ·G)), columns by falling Λ."""
+    order = energy.argsort(-1, descending=True)
+    moved = torch.diag_embed(energy * (1.0 - fresh)) + gram * fresh
+    return torch.linalg.qr(q @ moved.gather(-1, order.unsqueeze(-2).expand_as(moved)))[0]
+
+
+def _identities(p: Tensor, side: int) -> Tensor:
+    tiles = tiles_of(p.shape, side)
+    count = tiles.rows * tiles.columns
+    eyes = [torch.eye(n, dtype=p.dtype, device=p.device).expand(count, n, n) for n in tiles.sizes]
+    return torch.cat([p.new_zeros(0), *(x.flatten() for x in eyes)])
+
+
+def _packed(bases: Bases) -> Tensor:
+    return torch.cat([x.flatten() for x in bases if x is not None])
+
+
+def _unpacked(flat: Tensor, tiles: Tiles) -> Bases:
+    count = tiles.rows * tiles.columns
+    blocks = iter(flat.split([count * n * n for n in tiles.sizes]))
+    sides = (tiles.height, tiles.width)
+    return [next(blocks).view(count, n, n) if turned else None for n, turned in zip(sides, tiles.turned, strict=True)]

@@ -1,0 +1,86 @@
+"""Furnace: one setting for everything, and its lean form."""
+
+from __future__ import annotations
+
+import torch
+
+from danlu.optim import average, decay, direction, modify, moment, rate, store
+from danlu.optim.direction.eigenbasis import Side
+from danlu.optim.drop_in import DropIn
+from danlu.optim.piece import Codec
+from danlu.optim.roster import preset
+from danlu.optim.rule import Rule
+from danlu.ranges import Beta, Count, NonNegative, Positive, Steps
+
+__all__ = ["Furnace", "FurnaceLean", "furnace", "furnace_lean"]
+
+_NARROW = store.Dense(torch.bfloat16)  # to nearest is right here: every memory is short, 1 − β > 2⁻⁸
+_ELEMENT_WISE = Rule(direction.Atan2(), {"exp_avg": moment.Ema(0.9), "exp_avg_sq": moment.Ema(0.99, moment.square)})
+_AS_VECTORS = {role: {"matrix": False} for role in ("embedding", "vector", "scalar")}
+
+
+@preset(lr=1.0, source="docs/furnace.md", routes=_AS_VECTORS)
+def furnace(
+    weight_decay: NonNegative = 0.05,
+    betas: tuple[Beta, Beta] = (0.95, 0.95),
+    floor: Positive = 0.01,
+    decay_to: Steps = 0,
+    *,
+    every: Count = 10,
+    side: Side = 256,
+    matrix: bool = True,
+) -> Rule:
+    """p ← (1 − s·λ)·p − s·max(RMS(p), floor)·u, s = 0.05·lr, u = Adam-atan2 in the gradient's eigenbases; evaluated at a mean.
+
+    For runs without a learning rate, warm-up, schedule, clip or horizon: lr is a multiplier, to be left at 1 and constant, and
+    evaluation happens inside ``with optimizer.averaged():``, at the mean of all p with weights like t⁸. Who knows the number of
+    updates T of the run may give ``decay_to=T``: then s is 0.07·lr·(1 − (t − 1)/T), and p itself is evaluated.
+
+    Made from a module, embeddings and vectors are turned into no basis (``matrix=False``); from plain parameters, shapes decide
+    and embeddings count as matrices. State in bfloat16: 10 bytes per parameter of a square matrix, 6 elsewhere.
+    """
+    rule = Rule(direction.Eigenbasis(betas, every=every, side=side)) if matrix else _ELEMENT_WISE
+    return _relative(rule, 0.05, weight_decay, floor, decay_to)
+
+
+@preset(lr=1.0, source="docs/furnace.md", routes={**_AS_VECTORS, "head": {"matrix": False}})
+def furnace_lean(
+    weight_decay: NonNegative = 0.05,
+    momentum: Beta = 0.95,
+    floor: Positive = 0.01,
+    decay_to: Steps = 0,
+    *,
+    matrix: bool = True,
+) -> Rule:
+    """p ← (1 − s·λ)·p − s·max(RMS(p), floor)·u, s = 0.05·lr, u = orthogonalised momentum times its share of signal; at a mean.
+
+    As `furnace`, with Muon's direction of RMS 1 times ‖m̂‖/√EMA(‖g‖²) for matrices and convolutions, and atan2-Adam with a
+    factored second moment for embeddings, head and vectors. From plain parameters, every tensor is a matrix to it. State in
+    bfloat16: 4 bytes per parameter.
+    """
+    if not matrix:
+        return _relative(_ELEMENT_WISE, 0.05, weight_decay, floor, decay_to, exp_avg_sq=store.Factored())
+    rule = Rule(
+        direction.Orthogonal("match_rms_adamw"), {"exp_avg": moment.Ema(momentum)}, modify=(modify.NoiseScale(momentum),)
+    )
+    return _relative(rule, 0.25, weight_decay, floor, decay_to, noise_scale=store.Dense())
+
+
+def _relative(rule: Rule, step: float, weight_decay: float, floor: float, decay_to: int, **stores: Codec) -> Rule:
+    """The rule with a relative step and decay, a mean or a horizon, and narrow state."""
+    found = rule.but(
+        modify=(*rule.modify, modify.ParameterScale(floor)),
+        decay=decay.Decoupled(weight_decay),
+        rate=(rate.Calibrated(1.4 * step if decay_to else step), rate.LinearDecay(decay_to)),
+        average=None if decay_to else average.Offset(average.Polynomial(8.0)),
+    )
+    rounded = {} if decay_to else {"offset": store.BFloat16()}  # rounded to nearest, what rests would stay where it is
+    return found.but(store={**dict.fromkeys(found.slots, _NARROW), **rounded, **stores})
+
+
+class Furnace(DropIn, preset=furnace):
+    """One setting for everything: ``Furnace(model)``."""
+
+
+class FurnaceLean(DropIn, preset=furnace_lean):
+    """One setting for everything in four bytes per parameter: ``FurnaceLean(model)``."""
