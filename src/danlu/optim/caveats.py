@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from danlu.optim.catalog import info_of
+from danlu.optim.named import Named
 from danlu.optim.piece import Piece, Stateful, snake
 from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
 from danlu.optim.store.dense import Dense
 
-__all__ = ["exemptions", "inside", "refusals", "unverified"]
+__all__ = ["exemptions", "inside", "refusals", "routes", "unverified"]
 
 
 def inside(rule: Rule) -> list[type[Piece]]:
@@ -43,6 +44,16 @@ def exemptions(kinds: Iterable[type[Piece]]) -> list[str]:
         f"{_name(kind)} leaves alone: {', '.join(sorted(kind.skips_roles))} (roles are known from a module, or from groups)"
         for kind in kinds
         if kind.skips_roles
+    ]
+
+
+def routes(named: Named) -> list[str]:
+    """Which arguments parameters of a role are given, a line for each set of them."""
+    found: dict[str, list[str]] = {}
+    for role, settings in named.routes.items():
+        found.setdefault(" ".join(f"{key}={x}" for key, x in settings.items()), []).append(role)
+    return [
+        f"{', '.join(group)}: {text} (roles are known from a module, or from groups)" for text, group in found.items() if text
     ]
 
 

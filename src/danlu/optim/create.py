@@ -72,9 +72,10 @@ def _is_void(named: Named, key: str) -> bool:
     without = {**options, key: preset.options[key][1]}
     try:
         plain = preset(**without)
-    except ValueError:  # another argument needs this one
+        changed = plain.but(**named.slots)
+    except ValueError:  # another argument or a slot needs this one
         return False
-    return plain != preset(**options) and plain.but(**named.slots) == named.build(options)
+    return plain != preset(**options) and changed == named.build(options)
 
 
 def _slot(slot: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 
 from danlu.optim.catalog import info_of
-from danlu.optim.caveats import exemptions, inside, refusals, unverified
+from danlu.optim.caveats import exemptions, inside, refusals, routes, unverified
 from danlu.optim.compose import compose
 from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
@@ -26,7 +26,7 @@ def explain(name: str) -> str:
 
     Returns:
         Several lines of text: law, notes, composition, state in bytes per parameter, how it runs, what it refuses and leaves
-        alone, arguments with range and default, what could not be verified, sources.
+        alone, what differs by role, arguments with range and default, what could not be verified, sources.
 
     Raises:
         UnknownNameError: for an unknown name, with the nearest ones.
@@ -44,6 +44,7 @@ def explain(name: str) -> str:
         f"runs\n    needs {needs}; scope {rule.scope}: {runs}",
         *_section("refuses", refusals(inside(rule))),
         *_section("leaves alone", exemptions(inside(rule))),
+        *_section("by role", routes(named)),
         *_section("arguments", _arguments(named.preset)),
         *_section("unverified", unverified(named.preset, rule)),
         *_section("sources", dict.fromkeys([named.preset.source, *_sources(rule)])),

@@ -105,6 +105,8 @@ class Rule:
     def but(self, **slots: Any) -> Self:
         """Return a copy with some slots replaced, e.g. ``rule.but(direction=direction.Sign())``.
 
+        Stores of what the replaced pieces kept go with them.
+
         Raises:
             TypeError: for a slot that a rule does not have.
         """
@@ -112,7 +114,7 @@ class Rule:
         for name in slots:
             if name not in known:
                 raise TypeError(f"Rule: no slot {name!r}{did_you_mean(name, known)}")
-        return replace(self, **slots)
+        return self._replaced(slots)
 
     def without(self, *names: str) -> Self:
         """Return the rule without some of its transforms, modifiers, rates, decay, average or write.
@@ -128,7 +130,13 @@ class Rule:
                 raise ValueError(f"without: the rule has no piece {name!r} to leave out{did_you_mean(name, self.removable)}")
         kept = {axis: tuple(x for x in getattr(self, axis) if snake(type(x)) not in names) for axis in _TUPLES}
         gone = {axis: None for axis in _OPTIONAL for x in _listed(getattr(self, axis)) if snake(type(x)) in names}
-        return replace(self, **kept, **gone) if names else self
+        return self._replaced({**kept, **gone}) if names else self
+
+    def _replaced(self, slots: Mapping[str, Any]) -> Self:
+        if "store" in slots or not isinstance(self.store, Mapping):
+            return replace(self, **slots)
+        bare = replace(self, **slots, store={})
+        return replace(bare, store={slot: codec for slot, codec in self.store.items() if slot in bare.slots})
 
     @property
     def removable(self) -> Mapping[str, Piece]:

@@ -15,7 +15,7 @@ from danlu.optim.context import Context
 from danlu.optim.formulas.bias import corrections
 from danlu.optim.formulas.tiles import Tiles, tiles_of
 from danlu.optim.piece import Direction
-from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick
+from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick, found_under, under
 from danlu.ranges import Beta, Count, Fraction, Interval, Positive, Structural
 
 __all__ = ["Eigenbasis", "Side"]
@@ -36,7 +36,8 @@ class Eigenbasis(Direction):
 
     A tensor (O, …) is the matrix (O, rest), cut into equal tiles with sides of at most `side`, each with bases of its own; a
     side that cannot be cut so (a prime vocabulary) is not turned. The first gradient makes the bases and nothing else: no step,
-    no decay. Vectors and scalars are `Atan2` from the first step on. RMS(u) ≤ a·π/2; the gradient's scale does not matter.
+    no decay. Vectors and scalars are `Atan2` with their own memories, from the first step on. RMS(u) ≤ a·π/2; the gradient's
+    scale does not matter.
 
     State keys ``turned_avg``, ``turned_avg_sq`` and ``bases``: 8 bytes per parameter, and 8 for square tiles, less where one
     side is not turned; any store holds them. Eigenvectors are not unique: over many steps two machines agree in quality, not
@@ -44,6 +45,7 @@ class Eigenbasis(Direction):
 
     Args:
         betas: memories of m and v.
+        vector_betas: those of vectors and scalars.
         a: scale of the angle, as in `Atan2`.
         b: weight of the magnitude.
         every: steps between two iterations of the bases, the costly part.
@@ -52,11 +54,12 @@ class Eigenbasis(Direction):
     """
 
     betas: tuple[Beta, Beta] = (0.95, 0.95)
+    vector_betas: tuple[Beta, Beta] = (0.9, 0.99)
     a: Positive = 1.27
     b: Positive = 1.0
-    every: Count = 10
+    every: Count = 20
     fresh: Fraction = 0.5
-    side: Side = 256
+    side: Side = 128
 
     scope: ClassVar[Scope] = "matrix"
 
@@ -71,19 +74,17 @@ class Eigenbasis(Direction):
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of what is new, the bias corrections with and without the first gradient, and what the bases do."""
         n = tick.t - 1  # gradients that have entered the averages of a matrix: the first one does not
-        found = {"new": 1.0 - self.betas[0], "new_sq": 1.0 - self.betas[1], "a": self.a, "b": self.b, "fresh": self.fresh}
-        for name, count in (("", max(n, 1)), ("flat_", tick.t)):
-            found[f"{name}debias"] = corrections(self.betas[0] ** count)["debias"]
-            found[f"{name}root"] = corrections(self.betas[1] ** count)["root_debias"]
-        return {**found, "first": float(n == 0), "iterate": float(n > 0 and n % self.every == 0)}
+        numbers = {**under("matrix", _numbers(self.betas, max(n, 1))), **under("vector", _numbers(self.vector_betas, tick.t))}
+        own = {"a": self.a, "b": self.b, "fresh": self.fresh}
+        return {**numbers, **own, "first": float(n == 0), "iterate": float(n > 0 and n % self.every == 0)}
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         """Return the angles, turned back."""
         tiles = tiles_of(c.p.shape, self.side)
         if not c.p.numel() or not any(tiles.turned):
             c.keep("bases")
-            m, v = _averaged(c, c.g, h)
-            return _angle(m, v, h, h["flat_debias"], h["flat_root"])
+            own = found_under("vector", h)
+            return _angle(*_averaged(c, c.g, own), own, h)
         g = tiles.cut(c.g)
         if h["first"]:
             c.scale_lr(0.0)
@@ -93,9 +94,9 @@ class Eigenbasis(Direction):
             return torch.zeros_like(c.p)
         bases = _unpacked(c.load("bases"), tiles)
         t = _turn(g, bases)
-        m, v = _averaged(c, t.reshape(c.p.shape), h)
-        m, v = m.reshape(t.shape), v.reshape(t.shape)
-        u = _turn_back(_angle(m, v, h, h["debias"], h["root"]), bases)
+        own = found_under("matrix", h)
+        m, v = (x.reshape(t.shape) for x in _averaged(c, t.reshape(c.p.shape), own))
+        u = _turn_back(_angle(m, v, own, h), bases)
         if not h["iterate"]:
             c.keep("bases")
             return tiles.join(u)
@@ -107,15 +108,22 @@ class Eigenbasis(Direction):
         return tiles.join(u)
 
 
+def _numbers(betas: tuple[float, float], count: int) -> dict[str, float]:
+    """The weights of what is new in averages of so many gradients, and their bias corrections."""
+    debias, root_debias = corrections(betas[0] ** count)["debias"], corrections(betas[1] ** count)["root_debias"]
+    return {"new": 1.0 - betas[0], "new_sq": 1.0 - betas[1], "debias": debias, "root_debias": root_debias}
+
+
 def _averaged(c: Context, t: Tensor, h: Scalars) -> tuple[Tensor, Tensor]:
     """Return the new averages of t and t², and keep them."""
     m, v = c.load("turned_avg"), c.load("turned_avg_sq")
-    m = c.save("turned_avg", m + (t - m) * h["new"])
-    return m, c.save("turned_avg_sq", v + (t * t - v) * h["new_sq"])
+    m = c.save("turned_avg", torch.lerp(m, t, h["new"]))
+    return m, c.save("turned_avg_sq", torch.lerp(v, t * t, h["new_sq"]))
 
 
-def _angle(m: Tensor, v: Tensor, h: Scalars, debias: Scalar, root: Scalar) -> Tensor:
-    return torch.atan2(m * debias, v.sqrt() * (h["b"] * root)) * h["a"]
+def _angle(m: Tensor, v: Tensor, own: Scalars, h: Scalars) -> Tensor:
+    """Return a·atan2(m̂, b·√v̂)."""
+    return torch.atan2(m * (own["debias"] / (own["root_debias"] * h["b"])), v.sqrt()) * h["a"]
 
 
 def _turn(x: Tensor, bases: Bases) -> Tensor:

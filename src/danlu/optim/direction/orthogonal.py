@@ -19,7 +19,7 @@ __all__ = ["Coefficients", "NewtonSchulzSteps", "Orthogonal", "OrthogonalScale",
 
 Coefficients: TypeAlias = tuple[AnyNumber, AnyNumber, AnyNumber]
 NewtonSchulzSteps = Annotated[int, Interval(1, 100), Structural()]
-OrthogonalScale: TypeAlias = Literal["original", "match_rms_adamw", "none"]
+OrthogonalScale: TypeAlias = Literal["original", "match_rms_adamw", "unit_rms", "none"]
 
 
 @piece(source="Jordan et al. 2024 (Muon); Liu et al. 2025 (Moonlight), arXiv:2502.16982, for match_rms_adamw; torch.optim.Muon")
@@ -34,8 +34,8 @@ class Orthogonal(Direction):
 
     Args:
         scale: s for R rows and C columns: "original" √max(1, R/C); "match_rms_adamw" 0.2·√max(R, C), under which lr and weight
-            decay of AdamW can be kept; "none" 1. The authors' code takes R and C of a convolution's kernel; here they are those
-            of the matrix.
+            decay of AdamW can be kept; "unit_rms" √max(R, C), so that RMS(u) is about 1; "none" 1. The authors' code takes R
+            and C of a convolution's kernel; here they are those of the matrix.
         steps: Newton-Schulz steps.
         coefficients: a, b, c of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ.
         eps: added to ‖m‖, in the unit of g: momenta far below it vanish.
@@ -62,7 +62,8 @@ class Orthogonal(Direction):
             return m
         x = m.reshape(len(m), -1) if m.ndim else m.reshape(1, 1)
         rows, columns = x.shape
-        scales = {"original": max(1.0, rows / columns) ** 0.5, "match_rms_adamw": 0.2 * max(rows, columns) ** 0.5, "none": 1.0}
+        unit = max(rows, columns) ** 0.5
+        scales = {"original": max(1.0, rows / columns) ** 0.5, "match_rms_adamw": 0.2 * unit, "unit_rms": unit, "none": 1.0}
         dtype = torch.bfloat16 if x.dtype == torch.float32 and x.device.type != "cpu" else x.dtype
         u = newton_schulz(x, self.steps, (h["a"], h["b"], h["c"]), h["eps"], dtype)
         return u.reshape(m.shape) * scales[self.scale]

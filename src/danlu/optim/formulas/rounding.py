@@ -44,7 +44,8 @@ def draws(x: Tensor, seed: Scalar, salt: Tensor | None = None) -> Tensor:
         seed: a whole number below `SEEDS`.
         salt: another tensor of x's shape, to tell equal elements apart.
     """
-    n = x.float().view(torch.int32) + (torch.zeros_like(x, dtype=torch.float32) + seed).int()
+    own = (torch.zeros_like(x, dtype=torch.float32) + seed).int() if isinstance(seed, Tensor) else int(seed)
+    n = x.float().view(torch.int32) + own
     if salt is not None:
         n = n + salt.float().view(torch.int32) * 0x27D4EB2F
     # 32 bits that wrap around: wider words would halve what a vector instruction does.

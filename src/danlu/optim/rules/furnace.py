@@ -26,8 +26,8 @@ def furnace(
     floor: Positive = 0.01,
     decay_to: Steps = 0,
     *,
-    every: Count = 10,
-    side: Side = 256,
+    every: Count = 20,
+    side: Side = 128,
     matrix: bool = True,
 ) -> Rule:
     """p ← (1 − s·λ)·p − s·max(RMS(p), floor)·u, s = 0.05·lr, u = Adam-atan2 in the gradient's eigenbases; evaluated at a mean.
@@ -60,10 +60,10 @@ def furnace_lean(
     """
     if not matrix:
         return _relative(_ELEMENT_WISE, 0.05, weight_decay, floor, decay_to, exp_avg_sq=store.Factored())
-    rule = Rule(
-        direction.Orthogonal("match_rms_adamw"), {"exp_avg": moment.Ema(momentum)}, modify=(modify.NoiseScale(momentum),)
-    )
-    return _relative(rule, 0.25, weight_decay, floor, decay_to, noise_scale=store.Dense())
+    muon = direction.Orthogonal("unit_rms")
+    rule = Rule(muon, {"exp_avg": moment.Ema(momentum)}, modify=(modify.NoiseScale(momentum),))
+    # Twice the step, for the share of signal is about a half; and half of λ, so that matrices decay as vectors do.
+    return _relative(rule, 0.1, 0.5 * weight_decay, floor, decay_to, noise_scale=store.Dense())
 
 
 def _relative(rule: Rule, step: float, weight_decay: float, floor: float, decay_to: int, **stores: Codec) -> Rule:
@@ -74,7 +74,9 @@ def _relative(rule: Rule, step: float, weight_decay: float, floor: float, decay_
         rate=(rate.Calibrated(1.4 * step if decay_to else step), rate.LinearDecay(decay_to)),
         average=None if decay_to else average.Offset(average.Polynomial(8.0)),
     )
-    rounded = {} if decay_to else {"offset": store.BFloat16()}  # rounded to nearest, what rests would stay where it is
+    rounded = (
+        {} if decay_to else {"offset": store.BFloat16(min_size=4096)}
+    )  # rounded to nearest, what rests would stay where it is
     return found.but(store={**dict.fromkeys(found.slots, _NARROW), **rounded, **stores})
 
 

@@ -71,7 +71,8 @@ def joined(slots: Mapping[str, Tensor], rule: Rule) -> tuple[list[Place], list[T
 def _pairs(slots: Mapping[str, Any], rule: Rule) -> Iterator[tuple[str, str]]:
     """The slots that may share words, two by two in the rule's order; none beside codecs with rows, or where no kernel is."""
     flat = rule.scope != "matrix" and not any(codec.row for codec in rule.codecs.values())
-    keys = [slot for slot, codec in rule.codecs.items() if flat and codec.paired and slot in slots]
+    narrow = {slot for slot, x in slots.items() if isinstance(x, Tensor) and x.dtype == torch.bfloat16}
+    keys = [slot for slot, codec in rule.codecs.items() if flat and codec.paired and slot in narrow]
     return zip(keys[::2], keys[1::2], strict=False)
 
 

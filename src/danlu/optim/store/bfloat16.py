@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.formulas.rounding import bfloat16_at, draws, seed_number
 from danlu.optim.piece import Codec
+from danlu.optim.store.dense import Dense
+from danlu.optim.store.int8 import MinSize
 from danlu.optim.values import Scalars, Tick
 from danlu.ranges import Interval
 
@@ -29,14 +31,20 @@ class BFloat16(Codec):
 
     Args:
         seed: another number draws other roundings.
+        min_size: tensors of fewer elements stay dense: drawing costs an eager step of a small one more than it saves.
     """
 
     seed: Annotated[int, Interval(0, 2**63, "left")] = 0
+    min_size: MinSize = 0
 
     @property
     def paired(self) -> bool:
         """Two such slots share words."""
         return True
+
+    def at(self, count: int) -> Codec:
+        """Dense below `min_size`."""
+        return Dense() if count < self.min_size else replace(self, min_size=0)
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """This step's seed."""
@@ -44,6 +52,8 @@ class BFloat16(Codec):
 
     def encode(self, x: Tensor, h: Scalars) -> dict[str, Tensor]:
         """Return the one part, in bfloat16."""
+        if x.numel() < self.min_size:
+            return {"": x}
         return {"": bfloat16_at(x, draws(x, h["seed"])).to(torch.bfloat16)}
 
     def decode(self, parts: Mapping[str, Tensor], like: Tensor) -> Tensor:
