@@ -31,6 +31,7 @@ ALLOWED = {
     "optim.buffers": {
         "optim.values",
         "optim.piece",
+        "optim.plan",
         "optim.rule",
         "optim.run",
         "optim.state",

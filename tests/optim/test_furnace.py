@@ -256,6 +256,21 @@ def test_buffers_follow_the_mean_itself():
         torch.testing.assert_close(ours[key], x, rtol=1e-5, atol=1e-6)
 
 
+def test_a_modules_buffers_are_averaged_unasked():
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6))
+    for optimizer, there in (
+        (optim.Furnace(model), True),
+        (optim.create("furnace_lean", model), True),
+        (optim.Furnace(model, buffers="copy"), False),
+        (optim.Furnace(model, decay_to=10), False),  # nothing is averaged
+        (optim.Furnace(model.parameters()), False),
+        (optim.create("furnace", model, average="lookahead"), False),
+        (optim.AdamW(model), False),
+        (optim.Furnace(nn.Linear(4, 6)), False),
+    ):
+        assert ("buffers" in optimizer.state_dict()) == there
+
+
 # ---- the presets -------------------------------------------------------------------------------------------------------------
 
 

@@ -58,7 +58,7 @@ def one_tile(grads, betas, a, b, every, fresh, turned):
     return found
 
 
-def eigenbasis(shape, grads, *, betas=(0.95, 0.95), vector_betas=(0.9, 0.99), a=1.27, b=1.0, every=20, fresh=0.5, side=128):
+def eigenbasis(shape, grads, *, betas=(0.95, 0.95), vector_betas=(0.9, 0.99), a=1.27, b=1.0, every=10, fresh=0.5, side=128):
     """The directions of a tensor; None where it does not step."""
     whole, (height, width), turned = tiles(shape, side)
     if not any(turned):
@@ -105,7 +105,7 @@ def furnace(
     betas=(0.95, 0.95),
     floor=0.01,
     decay_to=0,
-    every=20,
+    every=10,
     side=128,
     matrix=True,
 ):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from danlu.optim.direction.plain import Plain
 from danlu.optim.piece import Average
+from danlu.optim.plan import Builder
 from danlu.optim.rule import Rule
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.point import average_of
@@ -93,18 +94,22 @@ class Buffers:
         return ((name, buffer) for name, buffer in _named(self._model) if buffer.is_floating_point())
 
 
-def buffers_of(params: object, choice: AtAverage, rules: Sequence[Rule], owner: str) -> Buffers:
+def buffers_of(params: object, choice: AtAverage | None, rules: Sequence[Rule], builder: Builder) -> Buffers:
     """Return the buffers that an optimizer follows.
 
     Args:
         params: what the optimizer was made from.
-        choice: "copy", "average", or "average" said by the module itself.
+        choice: "copy", "average", "average" said by the module itself, or None for the builder's choice.
         rules: the rules of its groups.
-        owner: the optimizer's name, for messages.
+        builder: where the rules come from.
 
     Raises:
         ValueError: for averaged buffers without a module, without an average, or with one that moves the parameters.
     """
+    owner = builder.name
+    if choice is None:
+        floating = isinstance(params, nn.Module) and any(x.is_floating_point() for x in params.buffers())
+        choice = builder.buffers if floating and any(rule.average is not None for rule in rules) else "copy"
     if not isinstance(choice, nn.Module):
         check(owner, {"buffers": Literal["copy", "average"]}, {"buffers": choice})
     if choice == "copy":

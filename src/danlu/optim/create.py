@@ -32,7 +32,7 @@ def create(
     *,
     maximize: bool = False,
     compile: Compile = "auto",  # noqa: A002 - torch's word
-    buffers: AtAverage = "copy",
+    buffers: AtAverage | None = None,
     **options: Any,
 ) -> Optimizer:
     """Make an optimizer by its preset's name.
@@ -43,7 +43,7 @@ def create(
         lr: learning rate; None for the preset's default.
         maximize: climb instead of descend.
         compile: see `Optimizer`.
-        buffers: "copy" or "average"; see `Optimizer`.
+        buffers: "copy" or "average"; None for the preset's choice. See `Optimizer`.
         **options: the preset's arguments (``weight_decay=0.1``), and slots of the rule that replace the preset's own
             (``direction="sign"``, ``grad=[{"name": "clip_norm", "max_norm": 1.0}]``, ``decay=decay.Constant(1e-4)``): a piece,
             its name, a table with its name and options, or a list of these.

@@ -32,7 +32,7 @@ class DropIn(Optimizer):
         capturable: only False: steps inside CUDA graphs are not offered yet.
         differentiable: only False: steps are not differentiated through.
         compile: True, False or "auto"; see `Optimizer`.
-        buffers: "copy" or "average"; see `Optimizer`.
+        buffers: "copy" or "average"; None for the preset's choice. See `Optimizer`.
         **options: the preset's arguments by name.
 
     Raises:
@@ -65,7 +65,7 @@ class DropIn(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         compile: Compile = "auto",  # noqa: A002 - torch's word
-        buffers: AtAverage = "copy",
+        buffers: AtAverage | None = None,
         **options: Any,
     ) -> None:
         for name, value in {"capturable": capturable, "differentiable": differentiable}.items():

@@ -52,7 +52,8 @@ class Optimizer(torch.optim.Optimizer):
             sizes, rule, what is installed and what was cached when the process began, never of timing; the choice stays in
             the group's "compiled" and in the state, so that a resumed run repeats it.
         buffers: "average" averages the module's floating buffers like its parameters, for `averaged`; "copy" leaves them the
-            model's own there. Where groups were given, the module itself stands for "average". See `Buffers`.
+            model's own there. Where groups were given, the module itself stands for "average". None is the preset's choice for
+            a module whose rule averages, or "copy". See `Buffers`.
 
     Raises:
         ValueError: for an empty parameter list, a parameter given twice, a value out of its range, or averaged buffers without
@@ -70,7 +71,7 @@ class Optimizer(torch.optim.Optimizer):
         *,
         maximize: bool = False,
         compile: Compile = "auto",  # noqa: A002 - torch's word
-        buffers: AtAverage = "copy",
+        buffers: AtAverage | None = None,
     ) -> None:
         self._builder: Builder = Fixed(rule) if isinstance(rule, Rule) else rule
         self._compile: Compile = compile
@@ -81,7 +82,7 @@ class Optimizer(torch.optim.Optimizer):
         refuse_rate(lr, self._builder.name)
         defaults = {"lr": lr, **options, "maximize": maximize}
         super().__init__(exempted(listed(params, self._builder.name), params, self._builder), defaults)
-        self._buffers = buffers_of(params, buffers, self._rules, self._builder.name)
+        self._buffers = buffers_of(params, buffers, self._rules, self._builder)
 
     def _reset(self) -> None:
         """Forget everything that can be derived again."""

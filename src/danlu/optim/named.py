@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
@@ -40,6 +40,12 @@ class Named:
         """The preset's arguments by role; those that were given hold for every role."""
         own = self.preset.routes.items()
         return {role: {key: x for key, x in settings.items() if key not in self.chosen} for role, settings in own}
+
+    @property
+    def buffers(self) -> Literal["copy", "average"]:
+        """The preset's choice; a mean that moves the parameters leaves buffers alone."""
+        other = self.slots.get("average")
+        return "copy" if other is not None and other.moves else self.preset.buffers
 
     @cached_property
     def options(self) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import is_
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
@@ -33,6 +33,11 @@ class Builder(Protocol):
         """The options that parameters of a role are given, where roles are known."""
         ...
 
+    @property
+    def buffers(self) -> Literal["copy", "average"]:
+        """What becomes of a module's buffers at the average, when nothing is said."""
+        ...
+
     def build(self, options: Mapping[str, Any]) -> Rule:
         """Return the rule for these values."""
         ...
@@ -47,6 +52,7 @@ class Fixed:
         self.rule = rule
         self.options: dict[str, Any] = {}
         self.routes: dict[str, Mapping[str, Any]] = {}
+        self.buffers: Literal["copy", "average"] = "copy"
 
     def build(self, options: Mapping[str, Any]) -> Rule:
         """Return the rule."""

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, ParamSpec
+from typing import Any, Generic, Literal, ParamSpec
 
 from danlu.docstrings import first_line, unverified
 from danlu.optim.rule import Rule
@@ -23,7 +23,7 @@ class Preset(Generic[P]):
     """A named optimizer: a function from hyper-parameters to a rule, with its default lr and its source.
 
     Calling it checks every argument against the range in its annotation. `routes` has the arguments that parameters of a role
-    are given in place of the defaults, where roles are known.
+    are given in place of the defaults, where roles are known, and `buffers` says whether a module's are averaged as well.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Preset(Generic[P]):
     lr: float
     source: str
     routes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    buffers: Literal["copy", "average"] = "copy"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Rule:
         """Return the rule.
@@ -72,7 +73,11 @@ PRESETS: Registry[Preset[...]] = Registry("optimizer")
 
 
 def preset(
-    *, lr: float, source: str, routes: Mapping[str, Mapping[str, Any]] | None = None
+    *,
+    lr: float,
+    source: str,
+    routes: Mapping[str, Mapping[str, Any]] | None = None,
+    buffers: Literal["copy", "average"] = "copy",
 ) -> Callable[[Callable[P, Rule]], Preset[P]]:
     """Name a function from hyper-parameters to a rule, and enter it into the table of optimizers.
 
@@ -80,13 +85,14 @@ def preset(
         lr: the default learning rate.
         source: the paper or the code that the rule was taken from.
         routes: arguments by role, for parameters that want others than the rest.
+        buffers: what an optimizer made from a module does with its buffers at the average, when nothing is said.
 
     Returns:
         The decorator; it turns the function into a `Preset`.
     """
 
     def add(build: Callable[P, Rule]) -> Preset[P]:
-        made = Preset(build.__name__, build, lr, source, routes or {})
+        made = Preset(build.__name__, build, lr, source, routes or {}, buffers)
         PRESETS.add(made.name, made)
         made.__dict__.update(__doc__=build.__doc__, __name__=build.__name__, __wrapped__=build)  # for help() and signatures
         return made

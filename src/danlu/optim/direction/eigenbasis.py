@@ -57,7 +57,7 @@ class Eigenbasis(Direction):
     vector_betas: tuple[Beta, Beta] = (0.9, 0.99)
     a: Positive = 1.27
     b: Positive = 1.0
-    every: Count = 20
+    every: Count = 10
     fresh: Fraction = 0.5
     side: Side = 128
 

@@ -81,11 +81,11 @@ def newton_schulz(
         eps: ε.
         dtype: what the steps are computed in; None for that of x.
     """
-    a, b, c = coefficients
+    a, b, c = map(float, coefficients)  # host numbers: a rule that multiplies matrices has no kernel
     tall = x.shape[0] > x.shape[1]
     y = (x / (torch.linalg.matrix_norm(x) + eps)).to(dtype or x.dtype)
     y = y.mT if tall else y  # A is the smaller of the two Gram matrices
     for _ in range(steps):
         gram = y @ y.mT
-        y = y * a + (gram * b + gram @ gram * c) @ y
+        y = torch.addmm(y, torch.addmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
     return (y.mT if tall else y).to(x.dtype)

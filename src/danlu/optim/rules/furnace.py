@@ -19,14 +19,14 @@ _ELEMENT_WISE = Rule(direction.Atan2(), {"exp_avg": moment.Ema(0.9), "exp_avg_sq
 _AS_VECTORS = {role: {"matrix": False} for role in ("embedding", "vector", "scalar")}
 
 
-@preset(lr=1.0, source="docs/furnace.md", routes=_AS_VECTORS)
+@preset(lr=1.0, source="docs/furnace.md", routes=_AS_VECTORS, buffers="average")
 def furnace(
     weight_decay: NonNegative = 0.05,
     betas: tuple[Beta, Beta] = (0.95, 0.95),
     floor: Positive = 0.01,
     decay_to: Steps = 0,
     *,
-    every: Count = 20,
+    every: Count = 10,
     side: Side = 128,
     matrix: bool = True,
 ) -> Rule:
@@ -43,7 +43,7 @@ def furnace(
     return _relative(rule, 0.05, weight_decay, floor, decay_to)
 
 
-@preset(lr=1.0, source="docs/furnace.md", routes={**_AS_VECTORS, "head": {"matrix": False}})
+@preset(lr=1.0, source="docs/furnace.md", routes={**_AS_VECTORS, "head": {"matrix": False}}, buffers="average")
 def furnace_lean(
     weight_decay: NonNegative = 0.05,
     momentum: Beta = 0.95,
