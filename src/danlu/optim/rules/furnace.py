@@ -28,6 +28,7 @@ def furnace(
     *,
     every: Count = 10,
     side: Side = 128,
+    int8: bool = False,
     matrix: bool = True,
 ) -> Rule:
     """p ← (1 − s·λ)·p − s·max(RMS(p), floor)·u, s = 0.05·lr, u = Adam-atan2 in the gradient's eigenbases; evaluated at a mean.
@@ -37,10 +38,12 @@ def furnace(
     updates T of the run may give ``decay_to=T``: then s is 0.07·lr·(1 − (t − 1)/T), and p itself is evaluated.
 
     Made from a module, embeddings and vectors are turned into no basis (``matrix=False``); from plain parameters, shapes decide
-    and embeddings count as matrices. State in bfloat16: 10 bytes per parameter of a square matrix, 6 elsewhere.
+    and embeddings count as matrices. State in bfloat16: 10 bytes per parameter of a square matrix, 6 elsewhere; with ``int8`` the
+    two moments take a byte each, and the whole 8 and 4.
     """
     rule = Rule(direction.Eigenbasis(betas, every=every, side=side)) if matrix else _ELEMENT_WISE
-    return _relative(rule, 0.05, weight_decay, floor, decay_to)
+    bytes_each = {slot: store.Int8(root=slot in rule.magnitudes, min_size=4096) for slot in rule.slots if slot != "bases"}
+    return _relative(rule, 0.05, weight_decay, floor, decay_to, **(bytes_each if int8 else {}))
 
 
 @preset(lr=1.0, source="docs/furnace.md", routes={**_AS_VECTORS, "head": {"matrix": False}}, buffers="average")
