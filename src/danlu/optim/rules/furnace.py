@@ -38,8 +38,8 @@ def furnace(
     updates T of the run may give ``decay_to=T``: then s is 0.07·lr·(1 − (t − 1)/T), and p itself is evaluated.
 
     Made from a module, embeddings and vectors are turned into no basis (``matrix=False``); from plain parameters, shapes decide
-    and embeddings count as matrices. State in bfloat16: 10 bytes per parameter of a square matrix, 6 elsewhere; with ``int8`` the
-    two moments take a byte each, and the whole 8 and 4.
+    and embeddings count as matrices. State in bfloat16: 10 bytes per parameter of a square matrix, 6 elsewhere; with ``int8``
+    the two moments take a byte each, and the whole 8 and 4.
     """
     rule = Rule(direction.Eigenbasis(betas, every=every, side=side)) if matrix else _ELEMENT_WISE
     bytes_each = {slot: store.Int8(root=slot in rule.magnitudes, min_size=4096) for slot in rule.slots if slot != "bases"}

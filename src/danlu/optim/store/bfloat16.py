@@ -12,8 +12,8 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.formulas.rounding import bfloat16_at, draws, seed_number
 from danlu.optim.piece import Codec
+from danlu.optim.store.blockwise import MinSize
 from danlu.optim.store.dense import Dense
-from danlu.optim.store.int8 import MinSize
 from danlu.optim.values import Scalars, Tick
 from danlu.ranges import Interval
 
