@@ -11,10 +11,11 @@ from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import LOOKS, Task
 from benchmarks.tuning_free.suite import CHOICE, WORKLOADS, Workload
 
-__all__ = ["JUDGED", "TUNED", "capped", "diverged", "evaluations", "level", "rate_for_all", "tuned_rate", "tunings"]
+__all__ = ["JUDGED", "TUNED", "capped", "diverged", "evaluations", "judged", "level", "rate_for_all", "tuned_rate", "tunings"]
 
-TUNED = (0, 1, 2)  # the seeds of the runs that a learning rate is chosen with
-JUDGED = (10, 11, 12, 13, 14)  # the seeds of the runs that are compared
+TUNED = (0, 1, 2, 3, 4)  # the seeds of the runs that a learning rate is chosen with
+JUDGED = (10, 11, 12, 13, 14)  # the seeds of the runs that are compared: of the reference and of what is under test
+FEWER = JUDGED[:3]  # of all others
 CAP = 1.5  # a run that ends above so many times the trivial level, or at no number, has diverged and counts as that
 
 
@@ -46,7 +47,12 @@ def evaluations(methods: Sequence[Method], workloads: Sequence[Workload], rows: 
         for method in methods:
             if method.kind != "ablation" or workload in CHOICE:
                 for lr in _rates(method, workload, rows):
-                    yield from (Task(workload.name, seed, method.name, lr, LOOKS) for seed in JUDGED)
+                    yield from (Task(workload.name, seed, method.name, lr, LOOKS) for seed in judged(method))
+
+
+def judged(method: Method) -> tuple[int, ...]:
+    """The seeds that a method is compared by."""
+    return JUDGED if method.name == REFERENCE or method.kind == "preset" else FEWER
 
 
 def _rates(method: Method, workload: Workload, rows: Rows) -> list[float | None]:

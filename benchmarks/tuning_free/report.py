@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.tuning_free.methods import METHODS, REFERENCE
-from benchmarks.tuning_free.plan import JUDGED, TUNED, rate_for_all, tuned_rate
+from benchmarks.tuning_free.methods import METHODS, REFERENCE, Method
+from benchmarks.tuning_free.plan import FEWER, JUDGED, TUNED, judged, rate_for_all, tuned_rate
 from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import Result, Task
 from benchmarks.tuning_free.scores import Ratio, Summary, compare, summarise
@@ -42,20 +42,21 @@ def entries(rows: Rows) -> Iterator[Entry]:
         if method.name == REFERENCE and (rate := rate_for_all(rows)) is not None:
             rates.append((f"{method.name} at {rate:g}", lambda _, rate=rate: rate))
         for label, rate_on in rates:
-            ratios = {name: ratio for name in WORKLOADS if (ratio := _ratio(rows, name, method.name, rate_on(name)))}
+            ratios = {name: ratio for name in WORKLOADS if (ratio := _ratio(rows, name, method, rate_on(name)))}
             if ratios:
                 yield Entry(label, method.kind, ratios)
 
 
-def _ratio(rows: Rows, workload: str, method: str, lr: float | None) -> Ratio | None:
-    ours = _runs(rows, workload, method, lr)
-    reference = _runs(rows, workload, REFERENCE, tuned_rate(rows, workload, REFERENCE))
+def _ratio(rows: Rows, workload: str, method: Method, lr: float | None) -> Ratio | None:
+    """The ratio to the tuned reference, seed by seed."""
+    ours = _runs(rows, workload, method.name, lr, judged(method))
+    reference = _runs(rows, workload, REFERENCE, tuned_rate(rows, workload, REFERENCE), judged(method))
     return compare(ours, reference, WORKLOADS[workload].data().trivial) if ours and reference else None
 
 
-def _runs(rows: Rows, workload: str, method: str, lr: float | None) -> list[Result]:
-    """The runs that are compared, by seed; none if one is missing."""
-    found = [rows.results.get(Task(workload, seed, method, lr)) for seed in JUDGED]
+def _runs(rows: Rows, workload: str, method: str, lr: float | None, seeds: Sequence[int]) -> list[Result]:
+    """The runs by seed; none if one is missing."""
+    found = [rows.results.get(Task(workload, seed, method, lr)) for seed in seeds]
     return [result for result in found if result is not None] if None not in found else []
 
 
@@ -89,7 +90,7 @@ def workload_table(found: Sequence[Entry], rows: Rows) -> Iterator[str]:
     yield f"| workload | trivial | tuned AdamW | lr | {names} |\n|---|{'--:|' * (len(shown) + 3)}"
     for name, workload in WORKLOADS.items():
         rate = tuned_rate(rows, name, REFERENCE)
-        runs = _runs(rows, name, REFERENCE, rate)
+        runs = _runs(rows, name, REFERENCE, rate, JUDGED)
         if runs:
             mark = " (held out)" if workload in HELD_OUT else ""
             level = sum(r.metric for r in runs) / len(runs)
@@ -109,7 +110,8 @@ def report(rows: Rows, folder: Path) -> None:
         print("nothing to compare yet: run the reference first")
         return
     first = "\n".join(summary_table(found))
-    seeds = f"Seeds {TUNED[0]} to {TUNED[-1]} chose learning rates, {JUDGED[0]} to {JUDGED[-1]} are compared."
+    tuned, judges, fewer = (f"{seeds[0]} to {seeds[-1]}" for seeds in (TUNED, JUDGED, FEWER))
+    seeds = f"Seeds {tuned} chose learning rates; {judges} judge AdamW and what is under test, {fewer} the others."
     (folder / "table.md").write_text(
         f"{seeds}\n\n{first}\n\n" + "\n".join(workload_table(found, rows)) + "\n", encoding="utf-8"
     )
