@@ -13,7 +13,8 @@ from benchmarks.tuning_free.suite import CHOICE, WORKLOADS, Workload
 
 __all__ = ["JUDGED", "TUNED", "capped", "diverged", "evaluations", "judged", "level", "rate_for_all", "tuned_rate", "tunings"]
 
-TUNED = (0, 1, 2, 3, 4)  # the seeds of the runs that a learning rate is chosen with
+TUNED = (0, 1, 2, 3, 4)  # the seeds of the runs that the reference's learning rates are chosen with
+TUNED_OTHERS = TUNED[:3]  # and those of others
 JUDGED = (10, 11, 12, 13, 14)  # the seeds of the runs that are compared: of the reference and of what is under test
 FEWER = JUDGED[:3]  # of all others
 CAP = 1.5  # a run that ends above so many times the trivial level, or at no number, has diverged and counts as that
@@ -38,7 +39,11 @@ def tunings(methods: Sequence[Method], workloads: Sequence[Workload]) -> Iterato
     """The runs that learning rates are chosen with."""
     for workload in workloads:
         for method in methods:
-            yield from (Task(workload.name, seed, method.name, lr) for lr in method.rates for seed in TUNED)
+            yield from (Task(workload.name, seed, method.name, lr) for lr in method.rates for seed in _tuning(method.name))
+
+
+def _tuning(method: str) -> tuple[int, ...]:
+    return TUNED if method == REFERENCE else TUNED_OTHERS
 
 
 def evaluations(methods: Sequence[Method], workloads: Sequence[Workload], rows: Rows) -> Iterator[Task]:
@@ -80,7 +85,7 @@ def rate_for_all(rows: Rows, method: str = REFERENCE) -> float | None:
 
 def _levels(rows: Rows, workload: str, method: str) -> dict[float, float]:
     trivial = WORKLOADS[workload].data().trivial
-    found = {rate: rows.metrics(workload, method, rate, TUNED) for rate in BY_NAME[method].rates}
+    found = {rate: rows.metrics(workload, method, rate, _tuning(method)) for rate in BY_NAME[method].rates}
     if any(metrics is None for metrics in found.values()):
         return {}
     return {rate: level(metrics, trivial) for rate, metrics in found.items() if metrics is not None}
