@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench browser compat faults format clean
+.PHONY: help demo test check bench tuning-free browser compat faults format clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -38,6 +38,9 @@ bench: $(READY) ## step time against torch.optim, other libraries and the memory
 browser: $(READY) ## the page in a real browser (installs playwright; needs chromium on the path)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright
 	$(BIN)/python -m pytest -q tests/page/test_browser.py
+
+tuning-free: $(READY) ## optimizers on 24 small workloads against tuned AdamW, into runs/ (takes up again where it was stopped)
+	$(BIN)/python -m benchmarks.tuning_free --results runs/tuning-free
 
 compat: $(READY) ## every optimizer in the loops of Lightning, Accelerate and Hugging Face (installs them)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[compat]'

@@ -1,0 +1,106 @@
+"""What is compared: optimizers of danlu's presets with their schedules, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import nn
+
+from danlu import optim
+from danlu.optim import groups, roles, when
+from danlu.optim.engine import Optimizer
+from danlu.schedule import Constant, Cosine, Schedule
+
+__all__ = ["BY_NAME", "METHODS", "REFERENCE", "Method"]
+
+COSINE = Schedule(Cosine(), warmup="5%")
+CONSTANT = Schedule(Constant())
+Kind = Literal["tuned", "default", "preset", "ablation"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train, the same on every workload but for a tuned lr.
+
+    Args:
+        name: in the results.
+        preset: danlu's.
+        kind: "tuned" by workload, "default" for a documented setting of others, "preset" for what is under test, "ablation"
+            for its variants, which only workloads of choices see.
+        schedule: of lr.
+        lr: the learning rate where the preset's own is not meant.
+        rates: the learning rates that are tried, of a tuned method.
+        options: the preset's.
+        horizon: options that are given as shares of the budget, in updates.
+        roles: settings that differ for parameters of a role.
+        refresh: whether BatchNorm's statistics are computed anew at the average.
+        buffers: what stands for BatchNorm's statistics at an average; None for the preset's choice.
+    """
+
+    name: str
+    preset: str
+    kind: Kind = "default"
+    schedule: Schedule = COSINE
+    lr: float | None = None
+    rates: tuple[float, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    horizon: Mapping[str, float] = field(default_factory=dict)
+    roles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    refresh: bool = False
+    buffers: Literal["copy", "average"] | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether danlu has the preset."""
+        return self.preset in optim.presets()
+
+    def build(self, model: nn.Module, updates: int, lr: float | None, *, compile: bool) -> Optimizer:  # noqa: A002 - torch's word
+        """The optimizer of a model for a budget."""
+        shares = {name: round(share * updates) for name, share in self.horizon.items()}
+        present = set(roles(model).values())
+        own = [when(role, **settings) for role, settings in self.roles.items() if role in present]
+        buffers = model if own and self.buffers == "average" else self.buffers
+        rate = self.lr if lr is None else lr
+        return optim.create(
+            self.preset,
+            groups(model, *own) if own else model,
+            lr=rate,
+            compile=compile,
+            buffers=buffers,
+            **self.options,
+            **shares,
+        )
+
+
+REFERENCE = "adamw"
+METHODS = (
+    Method(REFERENCE, "adamw", "tuned", rates=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)),
+    Method("sgd", "sgd", "tuned", rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), options={"momentum": 0.9}),
+    Method("schedule_free", "schedule_free_adamw", schedule=CONSTANT, horizon={"warmup_steps": 0.05}, refresh=True),
+    Method("prodigy", "prodigy"),
+    Method("muon", "adamw", roles={role: {"optimizer": "muon", "lr": 0.02} for role in ("matrix", "conv")}),
+    Method("soap", "soap"),
+    Method("soap_constant", "soap", schedule=CONSTANT),
+    Method("nadam", "nadam"),
+    Method("adafactor", "adafactor", schedule=CONSTANT),
+    Method("lion", "lion"),
+    Method("adalo", "adalo", schedule=CONSTANT),
+    Method("furnace", "furnace", "preset", CONSTANT),
+    Method("furnace_lean", "furnace_lean", "preset", CONSTANT),
+    Method("furnace, lr 0.7", "furnace", "ablation", CONSTANT, lr=0.7),
+    Method("furnace, lr 1.5", "furnace", "ablation", CONSTANT, lr=1.5),
+    Method("furnace_lean, lr 0.7", "furnace_lean", "ablation", CONSTANT, lr=0.7),
+    Method("furnace_lean, lr 1.5", "furnace_lean", "ablation", CONSTANT, lr=1.5),
+    Method("furnace, horizon known", "furnace", "ablation", CONSTANT, horizon={"decay_to": 1.0}),
+    Method("furnace_lean, horizon known", "furnace_lean", "ablation", CONSTANT, horizon={"decay_to": 1.0}),
+    Method("furnace, no average", "furnace", "ablation", CONSTANT, options={"average": None}),
+    Method("furnace, buffers copied", "furnace", "ablation", CONSTANT, buffers="copy"),
+    Method("furnace, no decay", "furnace", "ablation", CONSTANT, options={"weight_decay": 0.0}),
+    Method("furnace, float32 state", "furnace", "ablation", CONSTANT, options={"store": "dense"}),
+    Method("furnace, nothing turned", "furnace", "ablation", CONSTANT, options={"matrix": False}),
+    Method("furnace, head not turned", "furnace", "ablation", CONSTANT, roles={"head": {"matrix": False}}, buffers="average"),
+    Method("furnace, squares over 0.97", "furnace", "ablation", CONSTANT, options={"betas": (0.95, 0.97)}),
+)
+BY_NAME = {method.name: method for method in METHODS}
