@@ -11,6 +11,10 @@ from torch import nn
 from danlu import optim
 from danlu.optim import groups, roles, when
 from danlu.optim.engine import Optimizer
+from danlu.optim.modify import FanScale, ParameterScale
+from danlu.optim.roster import preset
+from danlu.optim.rule import Rule
+from danlu.optim.rules import furnace, furnace_lean
 from danlu.schedule import Constant, Cosine, Schedule
 
 __all__ = ["BY_NAME", "METHODS", "REFERENCE", "Method"]
@@ -18,6 +22,23 @@ __all__ = ["BY_NAME", "METHODS", "REFERENCE", "Method"]
 COSINE = Schedule(Cosine(), warmup="5%")
 CONSTANT = Schedule(Constant())
 Kind = Literal["tuned", "default", "preset", "ablation"]
+
+
+def _sized(rule: Rule) -> Rule:
+    """The rule with `ParameterScale` where it has `FanScale`."""
+    return rule.but(modify=tuple(ParameterScale(x.eps) if isinstance(x, FanScale) else x for x in rule.modify))
+
+
+@preset(lr=1.0, source="benchmarks/tuning_free", routes=furnace.routes, buffers="average")
+def furnace_sized(*, matrix: bool = True) -> Rule:
+    """`furnace` whose steps grow with the matrices."""
+    return _sized(furnace(matrix=matrix))
+
+
+@preset(lr=1.0, source="benchmarks/tuning_free", routes=furnace_lean.routes, buffers="average")
+def furnace_lean_sized(*, matrix: bool = True) -> Rule:
+    """`furnace_lean` whose steps grow with the matrices."""
+    return _sized(furnace_lean(matrix=matrix))
 
 
 @dataclass(frozen=True)
@@ -34,7 +55,7 @@ class Method:
         rates: the learning rates that are tried, of a tuned method.
         options: the preset's.
         horizon: options that are given as shares of the budget, in updates.
-        roles: settings that differ for parameters of a role.
+        roles: settings that differ for parameters of a role, or of several.
         refresh: whether BatchNorm's statistics are computed anew at the average.
         buffers: what stands for BatchNorm's statistics at an average; None for the preset's choice.
     """
@@ -60,7 +81,7 @@ class Method:
         """The optimizer of a model for a budget."""
         shares = {name: round(share * updates) for name, share in self.horizon.items()}
         present = set(roles(model).values())
-        own = [when(role, **settings) for role, settings in self.roles.items() if role in present]
+        own = [when(*here, **settings) for roles, settings in self.roles.items() if (here := present & {*roles.split(", ")})]
         buffers = model if own and self.buffers == "average" else self.buffers
         rate = self.lr if lr is None else lr
         return optim.create(
@@ -75,6 +96,9 @@ class Method:
 
 
 REFERENCE = "adamw"
+ELEMENT_WISE = {role: {"matrix": False} for role in ("embedding", "vector", "scalar")}
+HEAD_AS_MATRIX = {**ELEMENT_WISE, "head": {"matrix": True}}
+NO_NOISE_SCALE = {**ELEMENT_WISE, "head": {"matrix": False}, "matrix, conv": {"without": ("noise_scale",)}}
 METHODS = (
     Method(REFERENCE, "adamw", "tuned", rates=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064)),
     Method("sgd", "sgd", "tuned", rates=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), options={"momentum": 0.9}),
@@ -96,11 +120,17 @@ METHODS = (
     Method("furnace, horizon known", "furnace", "ablation", CONSTANT, horizon={"decay_to": 1.0}),
     Method("furnace_lean, horizon known", "furnace_lean", "ablation", CONSTANT, horizon={"decay_to": 1.0}),
     Method("furnace, no average", "furnace", "ablation", CONSTANT, options={"average": None}),
+    Method("furnace_lean, no average", "furnace_lean", "ablation", CONSTANT, options={"average": None}),
     Method("furnace, buffers copied", "furnace", "ablation", CONSTANT, buffers="copy"),
     Method("furnace, no decay", "furnace", "ablation", CONSTANT, options={"weight_decay": 0.0}),
+    Method("furnace_lean, no decay", "furnace_lean", "ablation", CONSTANT, options={"weight_decay": 0.0}),
     Method("furnace, float32 state", "furnace", "ablation", CONSTANT, options={"store": "dense"}),
+    Method("furnace, moments in 8 bits", "furnace", "ablation", CONSTANT, options={"int8": True}),
     Method("furnace, nothing turned", "furnace", "ablation", CONSTANT, options={"matrix": False}),
-    Method("furnace, head not turned", "furnace", "ablation", CONSTANT, roles={"head": {"matrix": False}}, buffers="average"),
-    Method("furnace, squares over 0.97", "furnace", "ablation", CONSTANT, options={"betas": (0.95, 0.97)}),
+    Method("furnace, head turned as well", "furnace", "ablation", CONSTANT, roles=HEAD_AS_MATRIX, buffers="average"),
+    Method("furnace, steps of matrices by their size", "furnace_sized", "ablation", CONSTANT),
+    Method("furnace, squares over 0.99", "furnace", "ablation", CONSTANT, options={"betas": (0.9, 0.99)}),
+    Method("furnace_lean, steps of matrices by their size", "furnace_lean_sized", "ablation", CONSTANT),
+    Method("furnace_lean, no noise scale", "furnace_lean", "ablation", CONSTANT, roles=NO_NOISE_SCALE, buffers="average"),
 )
 BY_NAME = {method.name: method for method in METHODS}

@@ -11,7 +11,7 @@ from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import LOOKS, Task
 from benchmarks.tuning_free.suite import CHOICE, WORKLOADS, Workload
 
-__all__ = ["JUDGED", "TUNED", "capped", "diverged", "evaluations", "judged", "level", "rate_for_all", "tuned_rate", "tunings"]
+__all__ = ["JUDGED", "TUNED", "TUNED_OTHERS", "capped", "diverged", "evaluations", "judged", "level", "rate_for_all", "tuned_rate", "tunings"]
 
 TUNED = (0, 1, 2, 3, 4)  # the seeds of the runs that the reference's learning rates are chosen with
 TUNED_OTHERS = TUNED[:3]  # and those of others
@@ -31,8 +31,8 @@ def capped(metric: float, trivial: float) -> float:
 
 
 def level(metrics: Mapping[int, float], trivial: float) -> float:
-    """The geometric mean over seeds."""
-    return statistics.geometric_mean(capped(x, trivial) for x in metrics.values())
+    """The mean over seeds: a geometric one would choose a rate that is lucky once and fails elsewhere."""
+    return statistics.fmean(capped(x, trivial) for x in metrics.values())
 
 
 def tunings(methods: Sequence[Method], workloads: Sequence[Workload]) -> Iterator[Task]:

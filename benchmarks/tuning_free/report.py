@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.tuning_free.methods import METHODS, REFERENCE, Method
-from benchmarks.tuning_free.plan import FEWER, JUDGED, TUNED, judged, rate_for_all, tuned_rate
+from benchmarks.tuning_free.plan import FEWER, JUDGED, TUNED, TUNED_OTHERS, judged, rate_for_all, tuned_rate
 from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import Result, Task
 from benchmarks.tuning_free.scores import Ratio, Summary, compare, summarise
@@ -17,7 +17,8 @@ from benchmarks.tuning_free.suite import CHOICE, HELD_OUT, WORKLOADS
 __all__ = ["Entry", "entries", "report"]
 
 NORM_FREE = {name for name, workload in WORKLOADS.items() if not workload.normed}
-COLUMNS = ("all", "choice", "held out", "norm-free", "as good", "worst", "diverged", "reached", "steps", "step/model")
+COLUMNS = ("ratio", "norm-free", "as good", "worst", "diverged", "reached", "steps", "step/model")
+PRESETS = [method for method in METHODS if method.kind == "preset"]
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,14 @@ def _runs(rows: Rows, workload: str, method: str, lr: float | None, seeds: Seque
     return [result for result in found if result is not None] if None not in found else []
 
 
-def summary_table(found: Sequence[Entry]) -> Iterator[str]:
-    """One line per method."""
-    yield f"| method | {' | '.join(COLUMNS)} |\n|---|{'--:|' * len(COLUMNS)}"
-    choice, held_out = ({workload.name for workload in split} for split in (CHOICE, HELD_OUT))
-    for entry in sorted(found, key=lambda entry: (entry.kind == "ablation", summarise(entry.ratios).value)):
-        whole = summarise(entry.ratios)
-        partly = "" if whole.count == len(WORKLOADS) else f" (of {whole.count} workloads)"
+def summary_table(found: Sequence[Entry], names: Collection[str], *, of: str) -> Iterator[str]:
+    """One line per method that was run on all of some workloads, the best first."""
+    yield f"| {of} ({len(names)} workloads) | {' | '.join(COLUMNS)} |\n|---|{'--:|' * len(COLUMNS)}"
+    lines = [(summary, entry) for entry in found if (summary := entry.over(names)) is not None]
+    for whole, entry in sorted(lines, key=lambda line: line[0].value):
         cells = [
-            *map(_mean, (entry.over(WORKLOADS), entry.over(choice), entry.over(held_out), entry.over(NORM_FREE))),
+            _mean(whole),
+            _mean(entry.over(NORM_FREE & {*names})),
             f"{whole.close:.0%}",
             f"{whole.worst[0]:.2f} {whole.worst[1]}",
             f"{whole.diverged}",
@@ -76,7 +76,7 @@ def summary_table(found: Sequence[Entry]) -> Iterator[str]:
             f"{whole.steps:.2f}" if math.isfinite(whole.steps) else "—",
             f"{whole.step_to_model:.2f}",
         ]
-        yield f"| {entry.name}{partly} | {' | '.join(cells)} |"
+        yield f"| {entry.name} | {' | '.join(cells)} |"
 
 
 def _mean(summary: Summary | None) -> str:
@@ -104,19 +104,26 @@ def _cell(ratio: Ratio | None) -> str:
 
 
 def report(rows: Rows, folder: Path) -> None:
-    """Write table.md and ratios.png, and print the first table."""
+    """Write table.md and ratios.png, and print the tables of methods."""
     found = list(entries(rows))
     if not found:
         print("nothing to compare yet: run the reference first")
         return
-    first = "\n".join(summary_table(found))
-    tuned, judges, fewer = (f"{seeds[0]} to {seeds[-1]}" for seeds in (TUNED, JUDGED, FEWER))
-    seeds = f"Seeds {tuned} chose learning rates; {judges} judge AdamW and what is under test, {fewer} the others."
+    choice, held_out = ({workload.name for workload in split} for split in (CHOICE, HELD_OUT))
+    whole = [entry for entry in found if entry.kind != "ablation"]
+    varied = [entry for entry in found if entry.kind in {"preset", "ablation"}]
+    tables = [summary_table(whole, held_out, of="held out"), summary_table(whole, choice, of="choice")]
+    if len(varied) > len(PRESETS):
+        tables.append(summary_table(varied, choice, of="variants on choice"))
+    first = "\n\n".join("\n".join(table) for table in tables)
+    tuned, others, judges, fewer = (f"{seeds[0]} to {seeds[-1]}" for seeds in (TUNED, TUNED_OTHERS, JUDGED, FEWER))
+    chosen = f"Seeds {tuned} chose AdamW's learning rates, {others} SGD's."
+    seeds = f"{chosen} Seeds {judges} judge AdamW and what is under test, {fewer} the others."
     (folder / "table.md").write_text(
         f"{seeds}\n\n{first}\n\n" + "\n".join(workload_table(found, rows)) + "\n", encoding="utf-8"
     )
     print(first)
-    picture(found, folder / "ratios.png")
+    picture(whole, folder / "ratios.png")
 
 
 def picture(found: Sequence[Entry], path: Path) -> None:

@@ -22,9 +22,16 @@ SETS = {
         {"every": 3, "betas": (0.8, 0.9), "weight_decay": 0.3, "floor": 2.0},
         {"side": 4, "every": 2},
         {"matrix": False},
+        {"matrix": False, "floor": 2.0, "weight_decay": 0.3},
         {"decay_to": 9, "every": 4},
     ],
-    "furnace_lean": [{}, {"momentum": 0.8, "weight_decay": 0.3, "floor": 2.0}, {"matrix": False}, {"decay_to": 9}],
+    "furnace_lean": [
+        {},
+        {"momentum": 0.8, "weight_decay": 0.3, "floor": 2.0},
+        {"matrix": False},
+        {"matrix": False, "floor": 2.0, "weight_decay": 0.3},
+        {"decay_to": 9},
+    ],
 }
 CASES = [(name, options) for name, sets in SETS.items() for options in sets]
 
@@ -289,7 +296,7 @@ class Net(nn.Module):
 @pytest.mark.parametrize(
     ("make", "turned"),
     [
-        (optim.Furnace, {"body.0.weight", "body.2.weight", "conv.weight", "head.weight"}),
+        (optim.Furnace, {"body.0.weight", "body.2.weight", "conv.weight"}),
         (optim.FurnaceLean, {"body.0.weight", "body.2.weight", "conv.weight"}),
     ],
 )
@@ -311,7 +318,7 @@ def test_a_groups_own_word_holds():
 
 
 def test_routes_are_explained():
-    assert "embedding, vector, scalar: matrix=False" in optim.explain("furnace")
+    assert "embedding, head, vector, scalar: matrix=False" in optim.explain("furnace")
 
 
 @pytest.mark.parametrize(("make", "most"), [(optim.Furnace, 10.0), (optim.FurnaceLean, 4.01)])

@@ -261,5 +261,7 @@ def test_rules_that_cannot_hold_are_refused():
         when("head", lr_factor=0)
     with pytest.raises(TypeError, match="no group option 'weight_dacay'; did you mean 'weight_decay'"):
         optim.AdamW(optim.groups(Tiny(), when("head", weight_dacay=0.1)))
+    with pytest.raises(TypeError, match=r'a group cannot replace .modify.; give it another optimizer="..."'):
+        optim.AdamW(optim.groups(Tiny(), when("head", modify="cautious")))
     with pytest.raises(ValueError, match=r"rate must be in \(0, 1\], got 1.5"):
         layer_decay(Tiny(), 1.5)

@@ -72,6 +72,11 @@ def eigenbasis(shape, grads, *, betas=(0.95, 0.95), vector_betas=(0.9, 0.99), a=
     return [None, *found[1:].reshape(len(grads) - 1, *shape)]
 
 
+def wide(x):
+    """The sides of more than one element."""
+    return [n for n in np.shape(x) if n != 1]
+
+
 def noise_share(ms, grads, beta):
     """‖m̂‖/√ŷ for the readings of a momentum."""
     y, found = 0.0, []
@@ -81,14 +86,15 @@ def noise_share(ms, grads, beta):
     return found
 
 
-def relative(p0, directions, lrs, step, weight_decay, floor, decay_to):
-    """p ← (1 − s·λ)·p − s·max(RMS(p), floor)·u: the paths of p and of where it is evaluated."""
+def anytime(p0, directions, lrs, step, weight_decay, floor, decay_to, *, fan=False):
+    """p ← (1 − s·λ)·p − s·size·u: the paths of p and of where it is evaluated. The size is that of p, or 1/√fan_in."""
     p = mean = np.asarray(p0)
     path, means = [], []
     for t, (u, lr) in enumerate(zip(directions, lrs, strict=True), start=1):
         s = lr * (1.4 * step * max(0, 1 - (t - 1) / decay_to) if decay_to else step)
+        size = np.prod(p.shape[1:]) ** -0.5 if fan else max(np.sqrt(np.mean(p**2)), floor)
         if u is not None:
-            p = (1 - s * weight_decay) * p - s * max(np.sqrt(np.mean(p**2)), floor) * u
+            p = (1 - s * weight_decay) * p - s * size * u
         share = 9 / (t + 8)
         mean = p if decay_to else (1 - share) * mean + share * p
         path.append(p)
@@ -102,7 +108,7 @@ def furnace(
     lrs,
     *,
     weight_decay=0.05,
-    betas=(0.95, 0.95),
+    betas=(0.9, 0.97),
     floor=0.01,
     decay_to=0,
     every=10,
@@ -110,15 +116,17 @@ def furnace(
     matrix=True,
 ):
     """The paths of p and of the mean."""
-    directions = eigenbasis(np.shape(p0), grads, betas=betas, every=every, side=side) if matrix else atan2(grads, (0.9, 0.99))
-    return relative(p0, directions, lrs, 0.05, weight_decay, floor, decay_to)
+    if not matrix:
+        return anytime(p0, atan2(grads, (0.9, 0.99)), lrs, 0.05, weight_decay, floor, decay_to)
+    directions = eigenbasis(np.shape(p0), grads, betas=betas, every=every, side=side)
+    return anytime(p0, directions, lrs, 0.05, 2 * weight_decay, floor, decay_to, fan=len(wide(p0)) > 1)
 
 
-def furnace_lean(p0, grads, lrs, *, weight_decay=0.05, momentum=0.95, floor=0.01, decay_to=0, matrix=True):
+def furnace_lean(p0, grads, lrs, *, weight_decay=0.05, momentum=0.9, floor=0.01, decay_to=0, matrix=True):
     """The paths of p and of the mean; the second moment of what is no matrix as the product of its means."""
     shape, ms, m = np.shape(p0), [], 0.0
     if not matrix:
-        return relative(p0, factored(grads), lrs, 0.05, weight_decay, floor, decay_to)
+        return anytime(p0, factored(grads), lrs, 0.05, weight_decay, floor, decay_to)
     for t, g in enumerate(grads, start=1):
         m = momentum * m + (1 - momentum) * g
         ms.append(m / (1 - momentum**t))
@@ -128,7 +136,7 @@ def furnace_lean(p0, grads, lrs, *, weight_decay=0.05, momentum=0.95, floor=0.01
     # ε of 1e-7 stands beside ‖m‖ before its bias correction.
     raw = [x * (1 - momentum**t) for t, x in enumerate(flat, start=1)]
     directions = [share * unit * newton_schulz(x).reshape(shape) for share, x in zip(shares, raw, strict=True)]
-    return relative(p0, directions, lrs, 0.1, 0.5 * weight_decay, floor, decay_to)
+    return anytime(p0, directions, lrs, 0.1, weight_decay, floor, decay_to, fan=len(wide(p0)) > 1)
 
 
 def factored(grads):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -60,9 +61,11 @@ def admitted(group: Mapping[str, Any], builder: Builder, lr: Any) -> dict[str, A
         lr: the optimizer's learning rate, which "lr_factor" multiplies.
 
     Raises:
-        TypeError: for a key that looks like a misspelt option.
+        TypeError: for a key that looks like a misspelt option, or that names a slot of the rule.
     """
     known = {*builder.options, *_OURS}
+    if slots := sorted({f.name for f in fields(Rule)} & set(group) - known):
+        raise TypeError(f'{builder.name}: a group cannot replace {slots[0]!r}; give it another optimizer="..." or without=(...)')
     for key in group:
         if key not in known | _TORCH_ONLY | _SCHEDULERS and "did you mean" in (hint := did_you_mean(key, known)):
             raise TypeError(f"{builder.name}: no group option {key!r}{hint}")

@@ -3,6 +3,7 @@
 from danlu.optim.modify.add_penalty import AddPenalty
 from danlu.optim.modify.cautious import Cautious
 from danlu.optim.modify.confidence import Confidence
+from danlu.optim.modify.fan_scale import FanScale
 from danlu.optim.modify.friction import Friction, RationalFriction
 from danlu.optim.modify.noise_scale import NoiseScale
 from danlu.optim.modify.normalize import Normalize, NormalizeAll
@@ -17,6 +18,7 @@ __all__ = [
     "AddPenalty",
     "Cautious",
     "Confidence",
+    "FanScale",
     "Friction",
     "NoiseScale",
     "Normalize",
