@@ -10,6 +10,7 @@ from torch import nn
 
 from danlu import optim
 from danlu.optim import groups, roles, when
+from danlu.optim.decay import Decoupled
 from danlu.optim.engine import Optimizer
 from danlu.optim.modify import FanScale, ParameterScale
 from danlu.optim.roster import preset
@@ -33,6 +34,12 @@ def _sized(rule: Rule) -> Rule:
 def furnace_sized(*, matrix: bool = True) -> Rule:
     """`furnace` whose steps grow with the matrices."""
     return _sized(furnace(matrix=matrix))
+
+
+@preset(lr=1.0, source="benchmarks/tuning_free", routes=furnace.routes, buffers="average")
+def furnace_decoupled(*, matrix: bool = True) -> Rule:
+    """`furnace` whose matrices decay everywhere, at two thirds of the rate."""
+    return furnace(matrix=matrix).but(decay=Decoupled(0.1 if matrix else 0.05))
 
 
 @preset(lr=1.0, source="benchmarks/tuning_free", routes=furnace_lean.routes, buffers="average")
@@ -129,7 +136,8 @@ METHODS = (
     Method("furnace, nothing turned", "furnace", "ablation", CONSTANT, options={"matrix": False}),
     Method("furnace, head turned as well", "furnace", "ablation", CONSTANT, roles=HEAD_AS_MATRIX, buffers="average"),
     Method("furnace, steps of matrices by their size", "furnace_sized", "ablation", CONSTANT),
-    Method("furnace, squares over 0.99", "furnace", "ablation", CONSTANT, options={"betas": (0.9, 0.99)}),
+    Method("furnace, squares over 0.97", "furnace", "ablation", CONSTANT, options={"betas": (0.9, 0.97)}),
+    Method("furnace, decay not cautious", "furnace_decoupled", "ablation", CONSTANT),
     Method("furnace_lean, steps of matrices by their size", "furnace_lean_sized", "ablation", CONSTANT),
     Method("furnace_lean, no noise scale", "furnace_lean", "ablation", CONSTANT, roles=NO_NOISE_SCALE, buffers="average"),
 )

@@ -66,6 +66,11 @@ def _long_tail() -> Problem:
     return classes(x[kept], y[kept], x_test, y_test, 64)
 
 
+def _few() -> Problem:
+    x, y, x_test, y_test = data.digits()
+    return classes(x[:200], y[:200], x_test, y_test, 32)
+
+
 def _columns(name: str, batch: int) -> Problem:
     return (numbers if name == "diabetes" else classes)(*data.columns(name), batch)
 
@@ -172,6 +177,9 @@ CHOICE = (
     Workload("chars_gru", partial(_windows, 24, 16, 24), lambda: models.Recurrent(_symbols(), 48), 300),
     Workload("cancer_mlp", partial(_columns, "breast_cancer", 32), partial(models.plain, (30, 32, 32, 2)), 150),
     Workload("diabetes_mlp", partial(_columns, "diabetes", 32), partial(models.plain, (10, 32, 32, 1)), 150),
+    Workload("digits_few", _few, partial(models.plain, (64, 64, 64, 10), nn.GELU), 300),
+    _normed("digits_tail_conv", _long_tail, partial(models.conv_net, 8, partial(nn.GroupNorm, 1)), 300),
+    Workload("flower_coord", partial(_pixels, "flower", 512), partial(models.plain, (2, *[48] * 4, 3), nn.GELU), 500),
     Workload("photo_coord", partial(_pixels, "china", 512), partial(models.Fourier, 32, 6.0, (48, 48, 48, 3)), 500),
     Workload("photo_denoise_nf", partial(_patches, "flower", 16, 8, _noise), partial(models.Restorer, 12, 3), 300),
     Workload("photo_factors", _table_of_photograph, partial(models.Factors, (213, 320), 16), 500),

@@ -27,7 +27,7 @@ SETS = {
     ],
     "furnace_lean": [
         {},
-        {"momentum": 0.8, "weight_decay": 0.3, "floor": 2.0},
+        {"betas": (0.8, 0.95), "weight_decay": 0.3, "floor": 2.0},
         {"matrix": False},
         {"matrix": False, "floor": 2.0, "weight_decay": 0.3},
         {"decay_to": 9},

@@ -86,16 +86,17 @@ def noise_share(ms, grads, beta):
     return found
 
 
-def anytime(p0, directions, lrs, step, weight_decay, floor, decay_to, *, fan=False):
-    """p ← (1 − s·λ)·p − s·size·u: the paths of p and of where it is evaluated. The size is that of p, or 1/√fan_in."""
+def anytime(p0, directions, lrs, step, weight_decay, floor, decay_to, *, fan=False, cautious=False):
+    """p ← p − s·λ·p − s·size·u: the paths of p and of where it is evaluated. The size is that of p, or 1/√fan_in."""
     p = mean = np.asarray(p0)
     path, means = [], []
     for t, (u, lr) in enumerate(zip(directions, lrs, strict=True), start=1):
         s = lr * (1.4 * step * max(0, 1 - (t - 1) / decay_to) if decay_to else step)
         size = np.prod(p.shape[1:]) ** -0.5 if fan else max(np.sqrt(np.mean(p**2)), floor)
         if u is not None:
-            p = (1 - s * weight_decay) * p - s * size * u
-        share = 9 / (t + 8)
+            decayed = p * (u * p >= 0) if cautious else p
+            p = p - s * weight_decay * decayed - s * size * u
+        share = 6 / (t + 5)
         mean = p if decay_to else (1 - share) * mean + share * p
         path.append(p)
         means.append(mean)
@@ -108,7 +109,7 @@ def furnace(
     lrs,
     *,
     weight_decay=0.05,
-    betas=(0.9, 0.97),
+    betas=(0.9, 0.99),
     floor=0.01,
     decay_to=0,
     every=10,
@@ -117,26 +118,26 @@ def furnace(
 ):
     """The paths of p and of the mean."""
     if not matrix:
-        return anytime(p0, atan2(grads, (0.9, 0.99)), lrs, 0.05, weight_decay, floor, decay_to)
+        return anytime(p0, atan2(grads, (0.9, 0.99)), lrs, 0.06, weight_decay, floor, decay_to)
     directions = eigenbasis(np.shape(p0), grads, betas=betas, every=every, side=side)
-    return anytime(p0, directions, lrs, 0.05, 2 * weight_decay, floor, decay_to, fan=len(wide(p0)) > 1)
+    return anytime(p0, directions, lrs, 0.06, 3 * weight_decay, floor, decay_to, fan=len(wide(p0)) > 1, cautious=True)
 
 
-def furnace_lean(p0, grads, lrs, *, weight_decay=0.05, momentum=0.9, floor=0.01, decay_to=0, matrix=True):
+def furnace_lean(p0, grads, lrs, *, weight_decay=0.05, betas=(0.9, 0.99), floor=0.01, decay_to=0, matrix=True):
     """The paths of p and of the mean; the second moment of what is no matrix as the product of its means."""
     shape, ms, m = np.shape(p0), [], 0.0
     if not matrix:
-        return anytime(p0, factored(grads), lrs, 0.05, weight_decay, floor, decay_to)
+        return anytime(p0, factored(grads), lrs, 0.06, weight_decay, floor, decay_to)
     for t, g in enumerate(grads, start=1):
-        m = momentum * m + (1 - momentum) * g
-        ms.append(m / (1 - momentum**t))
+        m = betas[0] * m + (1 - betas[0]) * g
+        ms.append(m / (1 - betas[0] ** t))
     flat = [m.reshape(shape[0], -1) if shape else m.reshape(1, 1) for m in ms]
     unit = max(flat[0].shape) ** 0.5
-    shares = noise_share(ms, grads, momentum)
+    shares = noise_share(ms, grads, betas[1])
     # ε of 1e-7 stands beside ‖m‖ before its bias correction.
-    raw = [x * (1 - momentum**t) for t, x in enumerate(flat, start=1)]
+    raw = [x * (1 - betas[0] ** t) for t, x in enumerate(flat, start=1)]
     directions = [share * unit * newton_schulz(x).reshape(shape) for share, x in zip(shares, raw, strict=True)]
-    return anytime(p0, directions, lrs, 0.1, weight_decay, floor, decay_to, fan=len(wide(p0)) > 1)
+    return anytime(p0, directions, lrs, 0.12, weight_decay, floor, decay_to, fan=len(wide(p0)) > 1)
 
 
 def factored(grads):

@@ -7,7 +7,7 @@ import torch
 from danlu.optim import average, decay, direction, modify, moment, rate, store
 from danlu.optim.direction.eigenbasis import Side
 from danlu.optim.drop_in import DropIn
-from danlu.optim.piece import Codec, Modify
+from danlu.optim.piece import Codec, Decay, Modify
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.ranges import Beta, Count, NonNegative, Positive, Steps
@@ -22,7 +22,7 @@ _UNTURNED = {role: {"matrix": False} for role in ("embedding", "head", "vector",
 @preset(lr=1.0, source="docs/furnace.md", routes=_UNTURNED, buffers="average")
 def furnace(
     weight_decay: NonNegative = 0.05,
-    betas: tuple[Beta, Beta] = (0.9, 0.97),
+    betas: tuple[Beta, Beta] = (0.9, 0.99),
     floor: Positive = 0.01,
     decay_to: Steps = 0,
     *,
@@ -31,11 +31,11 @@ def furnace(
     int8: bool = False,
     matrix: bool = True,
 ) -> Rule:
-    """p ← (1 − 2s·λ)·p − s·u/√fan_in, s = 0.05·lr, u = Adam-atan2 in the gradient's eigenbases; evaluated at a mean.
+    """p ← p − 3s·λ·1[u·p ≥ 0]⊙p − s·u/√fan_in, s = 0.06·lr, u = Adam-atan2 in the gradient's eigenbases; evaluated at a mean.
 
     For runs without a learning rate, warm-up, schedule, clip or horizon: lr is a multiplier, to be left at 1 and constant, and
-    evaluation happens inside ``with optimizer.averaged():``, at the mean of all p with weights like t⁸. Who knows the number of
-    updates T of the run may give ``decay_to=T``: then s is 0.07·lr·(1 − (t − 1)/T), and p itself is evaluated.
+    evaluation happens inside ``with optimizer.averaged():``, at the mean of all p with weights like t⁵. Who knows the number of
+    updates T of the run may give ``decay_to=T``: then s is 0.084·lr·(1 − (t − 1)/T), and p itself is evaluated.
 
     Made from a module, embeddings, head and vectors are turned into no basis (``matrix=False``): they are stepped by
     p ← (1 − s·λ)·p − s·max(RMS(p), floor)·u with plain atan2-Adam. From plain parameters, shapes decide, and embeddings and
@@ -46,40 +46,41 @@ def furnace(
     bytes_each = {slot: store.Int8(root=slot in rule.magnitudes, min_size=4096) for slot in rule.slots if slot != "bases"}
     stores = bytes_each if int8 else {}
     if not matrix:
-        return _anytime(rule, modify.ParameterScale(floor), 0.05, weight_decay, decay_to, **stores)
-    return _anytime(rule, modify.FanScale(floor), 0.05, 2.0 * weight_decay, decay_to, **stores)
+        return _anytime(rule, modify.ParameterScale(floor), decay.Decoupled(weight_decay), 0.06, decay_to, **stores)
+    return _anytime(rule, modify.FanScale(floor), decay.Cautious(3.0 * weight_decay), 0.06, decay_to, **stores)
 
 
 @preset(lr=1.0, source="docs/furnace.md", routes=_UNTURNED, buffers="average")
 def furnace_lean(
     weight_decay: NonNegative = 0.05,
-    momentum: Beta = 0.9,
+    betas: tuple[Beta, Beta] = (0.9, 0.99),
     floor: Positive = 0.01,
     decay_to: Steps = 0,
     *,
     matrix: bool = True,
 ) -> Rule:
-    """p ← (1 − s·λ)·p − s·u/√fan_in, s = 0.1·lr, u = orthogonalised momentum times its share of signal; at a mean.
+    """p ← (1 − s·λ)·p − s·u/√fan_in, s = 0.12·lr, u = orthogonalised momentum times its share of signal; at a mean.
 
-    As `furnace`, with Muon's direction of RMS 1 times ‖m̂‖/√EMA(‖g‖²) for matrices and convolutions, and a factored second
-    moment for embeddings, head and vectors. From plain parameters, every tensor is a matrix to it. State in bfloat16: 4 bytes
-    per parameter.
+    As `furnace`, with Muon's direction of RMS 1 times ‖m̂‖/√EMA(‖g‖²) for matrices and convolutions, the memories of m and of
+    ‖g‖² being `betas`, and a factored second moment for embeddings, head and vectors. From plain parameters, every tensor is a
+    matrix to it. State in bfloat16: 4 bytes per parameter.
     """
+    decayed = decay.Decoupled(weight_decay)
     if not matrix:
-        return _anytime(_ELEMENT_WISE, modify.ParameterScale(floor), 0.05, weight_decay, decay_to, exp_avg_sq=store.Factored())
+        return _anytime(_ELEMENT_WISE, modify.ParameterScale(floor), decayed, 0.06, decay_to, exp_avg_sq=store.Factored())
     muon = direction.Orthogonal("unit_rms")
-    rule = Rule(muon, {"exp_avg": moment.Ema(momentum)}, modify=(modify.NoiseScale(momentum),))
+    rule = Rule(muon, {"exp_avg": moment.Ema(betas[0])}, modify=(modify.NoiseScale(betas[1]),))
     # Twice the step, for the share of signal is about a half.
-    return _anytime(rule, modify.FanScale(floor), 0.1, weight_decay, decay_to, noise_scale=store.Dense())
+    return _anytime(rule, modify.FanScale(floor), decayed, 0.12, decay_to, noise_scale=store.Dense())
 
 
-def _anytime(rule: Rule, scale: Modify, step: float, weight_decay: float, decay_to: int, **stores: Codec) -> Rule:
-    """The rule with a step in the unit of the weights, decay, a mean or a horizon, and narrow state."""
+def _anytime(rule: Rule, scale: Modify, decayed: Decay, step: float, decay_to: int, **stores: Codec) -> Rule:
+    """The rule with a step in the unit of the weights, a mean or a horizon, and narrow state."""
     found = rule.but(
         modify=(*rule.modify, scale),
-        decay=decay.Decoupled(weight_decay),
+        decay=decayed,
         rate=(rate.Calibrated(1.4 * step if decay_to else step), rate.LinearDecay(decay_to)),
-        average=None if decay_to else average.Offset(average.Polynomial(8.0)),
+        average=None if decay_to else average.Offset(average.Polynomial(5.0)),
     )
     rounded = {"offset": store.BFloat16(min_size=4096)}  # rounded to nearest, what rests would stay where it is
     return found.but(store={**dict.fromkeys(found.slots, _NARROW), **({} if decay_to else rounded), **stores})
