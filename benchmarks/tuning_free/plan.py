@@ -11,7 +11,19 @@ from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import LOOKS, Task
 from benchmarks.tuning_free.suite import CHOICE, WORKLOADS, Workload
 
-__all__ = ["JUDGED", "TUNED", "TUNED_OTHERS", "capped", "diverged", "evaluations", "judged", "level", "rate_for_all", "tuned_rate", "tunings"]
+__all__ = [
+    "JUDGED",
+    "TUNED",
+    "TUNED_OTHERS",
+    "capped",
+    "diverged",
+    "evaluations",
+    "judged",
+    "level",
+    "rate_for_all",
+    "tuned_rate",
+    "tunings",
+]
 
 TUNED = (0, 1, 2, 3, 4)  # the seeds of the runs that the reference's learning rates are chosen with
 TUNED_OTHERS = TUNED[:3]  # and those of others

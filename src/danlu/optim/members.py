@@ -65,7 +65,9 @@ def admitted(group: Mapping[str, Any], builder: Builder, lr: Any) -> dict[str, A
     """
     known = {*builder.options, *_OURS}
     if slots := sorted({f.name for f in fields(Rule)} & set(group) - known):
-        raise TypeError(f'{builder.name}: a group cannot replace {slots[0]!r}; give it another optimizer="..." or without=(...)')
+        raise TypeError(
+            f'{builder.name}: a group cannot replace {slots[0]!r}; give it another optimizer="..." or without=(...)'
+        )
     for key in group:
         if key not in known | _TORCH_ONLY | _SCHEDULERS and "did you mean" in (hint := did_you_mean(key, known)):
             raise TypeError(f"{builder.name}: no group option {key!r}{hint}")
