@@ -3,17 +3,12 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from danlu.optim.run import cache
 
 
-@pytest.fixture(autouse=True, scope="session")
-def nothing_was_built_before():
+def pytest_configure() -> None:
     """``compile="auto"`` goes by what earlier processes built, and compiled steps differ from eager ones in last bits.
 
-    For the session, because the first fixture of a module that makes an optimizer would look before a test's own could hide it.
+    Before any test module is imported: the first optimizer of a process looks, and some are made then.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "_folder", lambda: Path(os.devnull) / "none")
-        yield
+    cache._folder = lambda: Path(os.devnull) / "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,10 +10,11 @@ from torch import nn
 
 from danlu import optim
 from danlu.optim import groups, roles, when
-from danlu.optim.decay import Decoupled
+from danlu.optim.decay import Cautious, Decoupled
 from danlu.optim.engine import Optimizer
 from danlu.optim.modify import FanScale, ParameterScale
-from danlu.optim.roster import preset
+from danlu.optim.named import Named
+from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules import furnace, furnace_lean
 from danlu.schedule import Constant, Cosine, Schedule
@@ -30,22 +31,25 @@ def _sized(rule: Rule) -> Rule:
     return rule.but(modify=tuple(ParameterScale(x.eps) if isinstance(x, FanScale) else x for x in rule.modify))
 
 
-@preset(lr=1.0, source="benchmarks/tuning_free", routes=furnace.routes, buffers="average")
-def furnace_sized(*, matrix: bool = True) -> Rule:
-    """`furnace` whose steps grow with the matrices."""
-    return _sized(furnace(matrix=matrix))
+def _variant(of: Preset[...], change: Callable[[Rule], Rule]) -> Preset[...]:
+    """A preset whose rules are changed; not entered among danlu's."""
+
+    def build(*, matrix: bool = True) -> Rule:
+        return change(of(matrix=matrix))
+
+    return Preset("variant", build, of.lr, of.source, of.routes, of.buffers)
 
 
-@preset(lr=1.0, source="benchmarks/tuning_free", routes=furnace.routes, buffers="average")
-def furnace_decoupled(*, matrix: bool = True) -> Rule:
-    """`furnace` whose matrices decay everywhere, at two thirds of the rate."""
-    return furnace(matrix=matrix).but(decay=Decoupled(0.1 if matrix else 0.05))
+def _decoupled(rule: Rule) -> Rule:
+    """Where matrices decay everywhere, at two thirds of the rate."""
+    return rule.but(decay=Decoupled(rule.decay.rate * 2 / 3)) if isinstance(rule.decay, Cautious) else rule
 
 
-@preset(lr=1.0, source="benchmarks/tuning_free", routes=furnace_lean.routes, buffers="average")
-def furnace_lean_sized(*, matrix: bool = True) -> Rule:
-    """`furnace_lean` whose steps grow with the matrices."""
-    return _sized(furnace_lean(matrix=matrix))
+VARIANTS = {
+    "furnace_sized": _variant(furnace, _sized),
+    "furnace_lean_sized": _variant(furnace_lean, _sized),
+    "furnace_decoupled": _variant(furnace, _decoupled),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Method:
 
     Args:
         name: in the results.
-        preset: danlu's.
+        preset: danlu's, or one of `VARIANTS`.
         kind: "tuned" by workload, "default" for a documented setting of others, "preset" for what is under test, "ablation"
             for its variants, which only workloads of choices see.
         schedule: of lr.
@@ -82,7 +86,7 @@ class Method:
     @property
     def known(self) -> bool:
         """Whether danlu has the preset."""
-        return self.preset in optim.presets()
+        return self.preset in VARIANTS or self.preset in optim.presets()
 
     def build(self, model: nn.Module, updates: int, lr: float | None, *, compile: bool) -> Optimizer:  # noqa: A002 - torch's word
         """The optimizer of a model for a budget."""
@@ -91,6 +95,11 @@ class Method:
         own = [when(*here, **settings) for roles, settings in self.roles.items() if (here := present & {*roles.split(", ")})]
         buffers = model if own and self.buffers == "average" else self.buffers
         rate = self.lr if lr is None else lr
+        if self.preset in VARIANTS:
+            variant = VARIANTS[self.preset]
+            return Optimizer(
+                model, Named(variant, {}, {}), variant.lr if rate is None else rate, compile=compile, buffers=buffers
+            )
         return optim.create(
             self.preset,
             groups(model, *own) if own else model,
