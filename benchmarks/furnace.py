@@ -50,8 +50,7 @@ PROBLEMS = {
 
 def batches(data: Data) -> Iterator[tuple[Tensor, Tensor]]:
     for epoch in itertools.count():
-        data.train.set_epoch(epoch)
-        yield from data.train
+        yield from data.train.epoch(epoch)
 
 
 def loss_of(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -62,7 +61,7 @@ def loss_of(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 def held_out(model: nn.Module, data: Data, optimizer: Optimizer) -> float:
     with optimizer.averaged():
         model.eval()
-        losses = [(loss_of(model, batch).item(), batch[1].numel()) for batch in data.test]
+        losses = [(loss_of(model, batch).item(), batch[1].numel()) for batch in data.test.epoch(0)]
         model.train()
     return sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
 
