@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.bias import corrections
-from danlu.optim.moment.ema import FLUSH
+from danlu.optim.formulas.flush import flushed
 from danlu.optim.piece import Moment
 from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, square
 from danlu.ranges import Beta
@@ -67,7 +66,7 @@ class Adan(Moment):
         return {
             name: m + (g - m) * h["new_0"],
             f"{name}_diff": drift + (d - drift) * h["new_1"],
-            f"{name}_sq": torch.where(n < FLUSH, 0.0, n),
+            f"{name}_sq": flushed(n),
             f"previous_{name}": g,
         }
 
