@@ -43,7 +43,7 @@ class Problem:
 
 
 PROBLEMS = {
-    "char transformer": Problem(lambda seed: chars.load(batch=32, seed=seed), lambda data: CharTransformer(**data.sizes), 600),
+    "char transformer": Problem(lambda seed: chars.load(batch=32, seed=seed), lambda data: CharTransformer(**data.sizes), 300),
     "cnn": Problem(lambda seed: digits.load(batch=64, seed=seed, augment=Jitter(0.05)), lambda _: CNN(), 600),
 }
 
