@@ -12,11 +12,7 @@ from danlu.loss import LossSum
 from danlu.train import Callback, Trainer, evaluate, on
 from danlu.train.callback import taking
 
-from .toys import loss, network, same, tokens
-
-
-def batches(n=5):
-    return [tokens(2 + k % 3, seed=k) for k in range(n)]
+from .toys import batches, loss, network, same
 
 
 def made(callbacks=(), model=None, **options):

@@ -8,12 +8,7 @@ import torch
 from danlu.schedule import Cosine, Linear, Schedule
 from danlu.train import Observer, Trainer
 
-from .toys import loss, network, same, tokens
-
-
-def batches(n=5, masked=()):
-    found = [tokens(2 + k % 3, seed=k) for k in range(n)]
-    return [(x, torch.full_like(y, -100)) if k in masked else (x, y) for k, (x, y) in enumerate(found)]
+from .toys import batches, loss, network, same
 
 
 def made(**options):

@@ -1,55 +1,16 @@
-import json
 import math
-import signal
-import threading
 
 import pytest
 import torch
-from safetensors.torch import load_model
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from danlu.data import TensorLoader
 from danlu.loss import LossSum
 from danlu.schedule import Linear, Schedule
-from danlu.train import Callback, NonFiniteError, Observer, Trainer, evaluate
+from danlu.train import Callback, Observer, Trainer, evaluate
 
-from .toys import cut, loss, network, same, tokens
-
-
-class Watch(Observer):
-    """Keeps all that it is told, and does `at[k]()` after window k."""
-
-    def __init__(self, at=None):
-        self.at, self.events, self.reports = at or {}, [], []
-
-    def start(self, clock):
-        self.events.append("start")
-
-    def update(self, clock, report):
-        self.events.append("update")
-        self.reports.append(report)
-        self.at.get(clock.done, lambda: None)()
-
-    def evaluated(self, clock, row):
-        self.events.append("evaluated")
-
-    def end(self, clock, result):
-        self.events.append("end")
-        self.result = result
-
-
-def trainer(model=None, watch=None, **options):
-    model = model or network()
-    optimizer = options.pop("optimizer", None) or torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    return Trainer(model, options.pop("loss", loss), optimizer, observers=[watch] if watch else [], **options)
-
-
-def batches(n=5, masked=()):
-    """Ragged batches; those in `masked` have no target that counts."""
-    found = [tokens(2 + k % 3, seed=k) for k in range(n)]
-    return [(x, torch.full_like(y, -100)) if k in masked else (x, y) for k, (x, y) in enumerate(found)]
-
+from .toys import Watch, batches, cut, loss, network, same, tokens, trainer
 
 # Length, order, schedule
 
@@ -226,106 +187,7 @@ def test_batch_norm_with_accumulation_is_said_once():
     with pytest.warns(UserWarning, match="accumulate=2 with BatchNorm: its statistics are those of each batch") as said:
         trainer(network(0, nn.BatchNorm1d(3)), accumulate=2, until="2ep").fit(batches(4))
     assert len(said) == 1
-    assert said[0].filename == __file__  # the line that makes the Trainer
-
-
-# The end
-
-
-@pytest.mark.parametrize("when", [3, 10])
-def test_ctrl_c_ends_cleanly_after_the_update(tmp_path, when, capfd):
-    model, before = network(), signal.getsignal(signal.SIGINT)
-    watch = Watch({when: lambda: signal.raise_signal(signal.SIGINT)})
-    result = trainer(model, watch, until=10, out=tmp_path, evaluate_every=2).fit(batches(5), batches(1))
-    assert signal.getsignal(signal.SIGINT) is before
-    assert (result.steps, result.interrupted, len(result.history)) == (when, when < 10, when // 2)
-    assert watch.events[-1] == "end"
-    assert "press Ctrl-C again" in capfd.readouterr().err
-    status = json.loads((tmp_path / "status.json").read_text())
-    assert (status["state"], status["steps"]) == ("interrupted" if when < 10 else "finished", when)
-    saved = network(1)
-    load_model(saved, tmp_path / "model.safetensors")
-    assert same(list(saved.parameters()), list(model.parameters()))
-
-
-def test_ctrl_c_twice_leaves_at_once(tmp_path):
-    def twice():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-
-    before, watch = signal.getsignal(signal.SIGINT), Watch({3: twice})
-    with pytest.raises(KeyboardInterrupt):
-        trainer(watch=watch, until=10, out=tmp_path).fit(batches(5))
-    assert signal.getsignal(signal.SIGINT) is before
-    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
-    assert watch.result.error == "KeyboardInterrupt: "
-    assert not (tmp_path / "model.safetensors").exists()
-
-
-def test_it_runs_in_another_thread():
-    found = []
-    thread = threading.Thread(target=lambda: found.append(trainer(until=2).fit(batches(2))))
-    thread.start()
-    thread.join()
-    assert found[0].steps == 2
-
-
-def test_a_nonfinite_loss_ends_the_run_with_the_weights_before_it(tmp_path):
-    data = batches(5)
-    data[3] = (data[3][0] * math.nan, data[3][1])
-    model, three = network(), network()
-    watch = Watch()
-    with pytest.raises(NonFiniteError, match="update 3: loss is nan"):
-        trainer(model, watch, until="2ep", out=tmp_path).fit(data)
-    trainer(three, until=3).fit(data)
-    assert same(list(model.parameters()), list(three.parameters()))
-    status = json.loads((tmp_path / "status.json").read_text())
-    assert (status["state"], status["steps"]) == ("failed", 3)
-    assert status["error"].startswith("NonFiniteError: update 3: loss is nan")
-    assert watch.events[-1] == "end"
-    result = trainer(network(), until="2ep", nonfinite="skip").fit(data)
-    assert (result.steps, result.skipped) == (8, 2)
-
-
-# Files
-
-
-def test_the_run_folder(tmp_path):
-    (tmp_path / "recipe.toml").write_text("seed = 0")
-    result = trainer(until="2ep", out=str(tmp_path), log_every=2).fit(batches(3), batches(1))
-    assert result.path == tmp_path
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"recipe.toml", "env.json", "metrics.jsonl", "status.json", "model.safetensors", "checkpoints"}
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["event"] for line in lines] == ["start", "update", "evaluated", "update", "update", "evaluated", "end"]
-    rows = [{k: v for k, v in line.items() if k != "event"} for line in lines if line["event"] == "evaluated"]
-    assert rows == result.history
-    status = json.loads((tmp_path / "status.json").read_text())
-    assert (status["state"], status["final"], status["best"]) == ("finished", result.final, result.best)
-    with pytest.raises(FileExistsError, match="holds another run"):
-        trainer(out=tmp_path)
-
-
-def test_a_second_fit_is_a_second_run(tmp_path):
-    run = trainer(until=1, out=tmp_path)
-    run.fit(batches(1))
-    with pytest.raises(FileExistsError, match="holds another run"):
-        run.fit(batches(1))
-
-
-def test_status_says_running_meanwhile(tmp_path):
-    seen = []
-    watch = Watch({1: lambda: seen.append(json.loads((tmp_path / "status.json").read_text()))})
-    trainer(watch=watch, until=2, out=tmp_path).fit(batches(2))
-    assert seen == [{"state": "running", "total": 2}]
-
-
-def test_without_observers_plain_lines_go_to_stderr(capsys):
-    model = network()
-    Trainer(model, loss, torch.optim.SGD(model.parameters(), lr=0.1), until="1ep", log_every=2).fit(batches(4))
-    out, err = capsys.readouterr()
-    assert not out
-    assert [line.split()[0] for line in err.splitlines()] == ["training:", "update", "update", "update", "finished"]
+    assert said[0].filename == trainer.__code__.co_filename  # the line that makes the Trainer
 
 
 # What is refused

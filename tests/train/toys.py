@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from danlu.loss import cross_entropy
+from danlu.train import Observer, Trainer
 
 CLASSES = 4
 
@@ -103,3 +104,37 @@ OPTIMIZERS = {
     "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=4),
     "closure": lambda p: Probing(p, times=3, move=1e-3),
 }
+
+
+class Watch(Observer):
+    """Keeps all that it is told, and does `at[k]()` after window k."""
+
+    def __init__(self, at=None):
+        self.at, self.events, self.reports = at or {}, [], []
+
+    def start(self, clock):
+        self.events.append("start")
+
+    def update(self, clock, report):
+        self.events.append("update")
+        self.reports.append(report)
+        self.at.get(clock.done, lambda: None)()
+
+    def evaluated(self, clock, row):
+        self.events.append("evaluated")
+
+    def end(self, clock, result):
+        self.events.append("end")
+        self.result = result
+
+
+def trainer(model=None, watch=None, **options):
+    model = model or network()
+    optimizer = options.pop("optimizer", None) or torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    return Trainer(model, options.pop("loss", loss), optimizer, observers=[watch] if watch else [], **options)
+
+
+def batches(n=5, masked=()):
+    """Ragged batches; those in `masked` have no target that counts."""
+    found = [tokens(2 + k % 3, seed=k) for k in range(n)]
+    return [(x, torch.full_like(y, -100)) if k in masked else (x, y) for k, (x, y) in enumerate(found)]

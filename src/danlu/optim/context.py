@@ -101,4 +101,6 @@ class Context:
         return self._store[slot].decode(parts, self.p)
 
     def _parts(self, slot: str, planes: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {key: value for key, value in planes.items() if key == slot or key.startswith(slot + ".")}
+        if slot in planes:  # one part without a name, or several with names
+            return {slot: planes[slot]}
+        return {key: value for key, value in planes.items() if key.startswith(slot + ".")}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = ["flushed", "square_flushed"]
 
@@ -16,9 +16,9 @@ _LEAST = 1e-36
 
 def flushed(v: Tensor) -> Tensor:
     """Return a magnitude with 0 for what is at most 1e-36; not-a-numbers stay."""
-    return functional.threshold(v, _LEAST, 0.0)
+    return torch.threshold(v, _LEAST, 0.0)
 
 
 def square_flushed(g: Tensor) -> Tensor:
     """Return g with 0 for what has a square that `flushed` would not leave, and that might be denormal on its way there."""
-    return functional.hardshrink(g, math.sqrt(_LEAST))
+    return torch.hardshrink(g, math.sqrt(_LEAST))
