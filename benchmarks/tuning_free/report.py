@@ -62,7 +62,9 @@ def _runs(rows: Rows, workload: str, method: str, lr: float | None, seeds: Seque
 
 
 def summary_table(found: Sequence[Entry], names: Collection[str], *, of: str) -> Iterator[str]:
-    """One line per method that was run on all of some workloads, the best first."""
+    """One line per method that was run on all of some workloads, the best first; nothing for no workloads."""
+    if not names:
+        return
     yield f"| {of} ({len(names)} workloads) | {' | '.join(COLUMNS)} |\n|---|{'--:|' * len(COLUMNS)}"
     lines = [(summary, entry) for entry in found if (summary := entry.over(names)) is not None]
     for whole, entry in sorted(lines, key=lambda line: line[0].value):
@@ -109,13 +111,14 @@ def report(rows: Rows, folder: Path) -> None:
     if not found:
         print("nothing to compare yet: run the reference first")
         return
-    choice, held_out = ({workload.name for workload in split} for split in (CHOICE, HELD_OUT))
+    there = {name for entry in found for name in entry.ratios}  # all of them, unless only some were asked for
+    choice, held_out = ({workload.name for workload in split} & there for split in (CHOICE, HELD_OUT))
     whole = [entry for entry in found if entry.kind != "ablation"]
     varied = [entry for entry in found if entry.kind in {"preset", "ablation"}]
     tables = [summary_table(whole, held_out, of="held out"), summary_table(whole, choice, of="choice")]
     if len(varied) > len(PRESETS):
         tables.append(summary_table(varied, choice, of="variants on choice"))
-    first = "\n\n".join("\n".join(table) for table in tables)
+    first = "\n\n".join(filter(None, ("\n".join(table) for table in tables)))
     tuned, others, judges, fewer = (f"{seeds[0]} to {seeds[-1]}" for seeds in (TUNED, TUNED_OTHERS, JUDGED, FEWER))
     chosen = f"Seeds {tuned} chose AdamW's learning rates, {others} SGD's."
     seeds = f"{chosen} Seeds {judges} judge AdamW and what is under test, {fewer} the others."

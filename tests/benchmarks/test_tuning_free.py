@@ -178,3 +178,16 @@ def test_the_report_has_a_line_for_each_method(tmp_path, capsys):
     assert capsys.readouterr().out.count("| soap | 2.000 ± 0.000 | 2.000 ± 0.000 | 0% |") == 2  # held out, and choice
     assert (tmp_path / "table.md").read_text().count("**2.00**") == len(WORKLOADS)
     assert (tmp_path / "ratios.png").stat().st_size > 1000
+
+
+def test_a_report_of_some_workloads_is_of_those(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    rows = Rows(tmp_path / "runs.csv")
+    for lr in BY_NAME[REFERENCE].rates:
+        for result in runs("wine_mlp", REFERENCE, lr, dict.fromkeys((*plan.TUNED, *plan.JUDGED), lr), (1.0,)):
+            rows._take(result)
+    report(rows, tmp_path)
+    shown = capsys.readouterr().out
+    assert shown.startswith("| held out (1 workloads)")
+    assert "| adamw, tuned | 1.000" in shown
+    assert "choice" not in shown
