@@ -94,21 +94,12 @@ class Method:
         present = set(roles(model).values())
         own = [when(*here, **settings) for roles, settings in self.roles.items() if (here := present & {*roles.split(", ")})]
         buffers = model if own and self.buffers == "average" else self.buffers
-        rate = self.lr if lr is None else lr
-        if self.preset in VARIANTS:
-            variant = VARIANTS[self.preset]
-            return Optimizer(
-                model, Named(variant, {}, {}), variant.lr if rate is None else rate, compile=compile, buffers=buffers
-            )
-        return optim.create(
-            self.preset,
-            groups(model, *own) if own else model,
-            lr=rate,
-            compile=compile,
-            buffers=buffers,
-            **self.options,
-            **shares,
-        )
+        params = groups(model, *own) if own else model
+        rate, options = self.lr if lr is None else lr, {**self.options, **shares}
+        if (variant := VARIANTS.get(self.preset)) is not None:
+            named = Named(variant, options, {})
+            return Optimizer(params, named, variant.lr if rate is None else rate, compile=compile, buffers=buffers)
+        return optim.create(self.preset, params, lr=rate, compile=compile, buffers=buffers, **options)
 
 
 REFERENCE = "adamw"

@@ -186,6 +186,24 @@ def test_the_share_of_signal(beta):
         assert (p.detach() - before).abs().mean().item() == pytest.approx(want, rel=0.05 if noisy else 1e-12)
 
 
+def test_the_share_of_signal_is_bounded_and_growing_gradients_reach_the_bound():
+    """By Cauchy and Schwarz; gradients that grow by β/α per step are the worst case."""
+    alpha, beta = 0.9, 0.99
+    bound = (1 - alpha) / ((1 - beta) * (1 - alpha**2 / beta)) ** 0.5
+    p = nn.Parameter(torch.zeros(3, 4, dtype=torch.float64))
+    rule = optim.Rule(direction.Sign(), {"m": moment.Ema(alpha)}, modify=modify.NoiseScale(beta))
+    optimizer = optim.Optimizer([p], rule, lr=1.0)
+    found = []
+    for k in range(1000):
+        before = p.detach().clone()
+        p.grad = torch.full_like(p, (beta / alpha) ** k)
+        optimizer.step()
+        found.append((p.detach() - before).abs().max().item())
+    assert max(found) <= bound * (1 + 1e-12)
+    assert found[-1] == pytest.approx(bound, rel=1e-3)
+    assert bound == pytest.approx(2.345, abs=1e-3)
+
+
 def test_a_linear_decay_ends_at_its_horizon():
     p = nn.Parameter(torch.zeros(1, dtype=torch.float64))
     rule = optim.Rule(direction.Plain(), rate=(rate.Calibrated(0.5), rate.LinearDecay(4)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from torch import Tensor
@@ -15,11 +14,10 @@ from danlu.optim.engine import Compile, Optimizer
 from danlu.optim.named import Named
 from danlu.optim.params import Params
 from danlu.optim.piece import Piece
-from danlu.optim.rule import Rule
+from danlu.optim.rule import SLOTS
 
 __all__ = ["create"]
 
-_SLOTS = tuple(f.name for f in fields(Rule))
 _MANY = ("grad", "modify", "after_lr", "rate")
 _OPTIONAL = ("decay", "average", "write", "around")
 _AXIS = {"after_lr": "modify"}  # the other slots are called like their axis
@@ -56,7 +54,7 @@ def create(
         TypeError: for an unknown option.
         ValueError: for a value out of its range, or an argument that a replaced slot makes void.
     """
-    slots = {key: _slot(key, options.pop(key)) for key in list(options) if key in _SLOTS}
+    slots = {key: _slot(key, options.pop(key)) for key in list(options) if key in SLOTS}
     composed = compose(name, **options)
     preset, slots = composed.preset, {**composed.slots, **slots}
     named = Named(preset, composed.chosen, slots)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from danlu.optim.plan import Builder
-from danlu.optim.rule import Rule
+from danlu.optim.rule import SLOTS, Rule
 from danlu.optim.values import Need
 from danlu.ranges import NonNegative, check
 from danlu.registry import did_you_mean
@@ -64,7 +63,7 @@ def admitted(group: Mapping[str, Any], builder: Builder, lr: Any) -> dict[str, A
         TypeError: for a key that looks like a misspelt option, or that names a slot of the rule.
     """
     known = {*builder.options, *_OURS}
-    if slots := sorted({f.name for f in fields(Rule)} & set(group) - known):
+    if slots := sorted(SLOTS & set(group) - known):
         raise TypeError(
             f'{builder.name}: a group cannot replace {slots[0]!r}; give it another optimizer="..." or without=(...)'
         )

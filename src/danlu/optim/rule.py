@@ -34,7 +34,7 @@ from danlu.optim.store.dense import Dense
 from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Sight, Start, Tick
 from danlu.registry import did_you_mean
 
-__all__ = ["Rule"]
+__all__ = ["SLOTS", "Rule"]
 
 Layout = tuple[tuple[str, str], ...]  # (path of the piece, name of its scalar), in the order of the packed vector h
 Numbers = Mapping[str, Scalars]  # the numbers of each piece, by path
@@ -375,6 +375,9 @@ class Rule:
         rows = [(path, piece.brief(), first_line(type(piece))) for path, piece in shown.items() if piece != Dense()]
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
+
+
+SLOTS = frozenset(f.name for f in fields(Rule))
 
 
 def _listed(value: Piece | tuple[Piece, ...] | None) -> tuple[Piece, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -14,8 +14,9 @@ from danlu.data import AUGMENTATIONS
 from danlu.data.augmentation import create as augmentation
 from danlu.loss import LOSSES
 from danlu.loss import create as loss
-from danlu.optim import Rule, create
+from danlu.optim import create
 from danlu.optim.roster import PRESETS
+from danlu.optim.rule import SLOTS
 from danlu.recipe.recipe import EarlyStopPart, FreezePart, OptimizerPart, Recipe, SchedulePart
 from danlu.registry import UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES
@@ -24,7 +25,6 @@ from danlu.task import TASKS
 __all__ = ["Problem", "RecipeError", "problems"]
 
 
-_SLOTS = frozenset(f.name for f in fields(Rule))
 _LISTS, _TABLES = {"grad", "modify", "after_lr", "rate"}, {"moments", "store"}  # as `danlu.optim.create` takes them
 _PIECES = "optimizer.{} must be the name of a piece, a table with a name, or several where the rule has several, got {}"
 
@@ -164,7 +164,7 @@ def _optimizer(part: Any) -> Iterator[Problem]:
     options = {key: value for key, value in part.items() if key not in OptimizerPart.model_fields}
     hints = {key: hint for key, (hint, _) in PRESETS.get(name).options.items()}
     found = [
-        *_unknown("optimizer", name, options, [*hints, *_SLOTS, "buffers", "lr"]),
+        *_unknown("optimizer", name, options, [*hints, *SLOTS, "buffers", "lr"]),
         *_ranges("optimizer", name, options, hints),
     ]
     found += [Problem(("optimizer", key), _PIECES.format(key, _value(x))) for key, x in options.items() if not _fits(key, x)]
@@ -178,7 +178,7 @@ def _optimizer(part: Any) -> Iterator[Problem]:
 
 def _fits(slot: str, value: Any) -> bool:
     """Whether a value has the form of its slot: a piece, a list of them, or a table by slot; other keys are not judged."""
-    if slot not in _SLOTS or (_is_piece(value) and slot != "moments"):
+    if slot not in SLOTS or (_is_piece(value) and slot != "moments"):
         return True
     if slot in _TABLES:
         return isinstance(value, Mapping) and "name" not in value and all(map(_is_piece, value.values()))

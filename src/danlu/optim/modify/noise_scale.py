@@ -27,8 +27,9 @@ class NoiseScale(Modify):
     One number per tensor. By Cauchy and Schwarz the factor is at most 1 where m is an average of the same memory β; of n
     gradients that have nothing in common it is about 1/√n, n the length of m's memory. A sign or an orthogonal matrix has
     lost the size of m, and with it this damping: without it Muon's steps keep their full size however little they mean.
-    Where y remembers longer than m, steps also shrink as gradients do. While y = 0 nothing moves. 4 bytes per tensor, state key
-    ``noise_scale``.
+    Where y remembers longer, steps also shrink as gradients do, and may exceed 1 as they grow: with memory α of m it is at most
+    (1 − α)/√((1 − β)(1 − α²/β)), 2.3 for 0.9 and 0.99. While y = 0 nothing moves. 4 bytes per tensor; state
+    key ``noise_scale``.
 
     Args:
         beta: β, the memory of the mean square; that of m, or longer.
