@@ -32,6 +32,7 @@ bench: $(READY) ## step time against torch.optim, other libraries and the memory
 	$(BIN)/python benchmarks/codecs.py
 	$(BIN)/python benchmarks/compositions.py
 	$(BIN)/python benchmarks/stacks.py
+	$(BIN)/python benchmarks/lines.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/trainer.py
 

@@ -1,4 +1,4 @@
-"""Equal shapes are stepped in stacks: the numbers of single tensors to rounding, the same stacks after a resume."""
+"""Small tensors step together, in stacks or end to end: the numbers of single ones to rounding, the same after a resume."""
 
 import copy
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from danlu.optim.run.lane import Lane
 from tests.laws.samples import dtype_for, host, infos, sample
 from tests.optim.stepping import GRADIENTS, advance, gradients, make, parameters, same, snapshot, start
 
+NARROW = [name for name in GRADIENTS if optim.preset(name)().scope == "element"]
 WIDE = [name for name in GRADIENTS if optim.preset(name)().scope != "element"]
 PIECES = [info for info in infos() if info.axis != "around"]
 SHAPES = ((4, 6),) * 5 + ((5,),) * 3 + ((2, 3, 2, 2),) * 2 + ((),) * 2 + ((6, 4),)
@@ -36,6 +37,19 @@ def stacks(monkeypatch):
         return stacked(bucket)
 
     monkeypatch.setattr(batch, "_stacked", count)
+    return sizes
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """The elements of the lines that were stepped, in order."""
+    sizes, advanced = [], batch.advance_line
+
+    def count(line):
+        sizes.append(sum(lane.p.numel() for _, (lane, _, _) in line))
+        advanced(line)
+
+    monkeypatch.setattr(batch, "advance_line", count)
     return sizes
 
 
@@ -176,3 +190,91 @@ def test_a_rule_that_does_not_map_is_stepped_one_by_one_with_a_warning(alone):
     theirs = optim.Optimizer(other, optim.Rule(Plain(), modify=_Peeking()), lr=0.01)
     advance(theirs, rows)
     assert same(snapshot(ours), snapshot(theirs))
+
+
+# ---- end to end -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_a_line_steps_as_its_tensors_do(name, alone, lines):
+    ours, theirs = make(name, start(SHAPES)), make(name, start(SHAPES))
+    rows = gradients(parameters(ours), 12)
+    advance(ours, rows)
+    assert lines == [sum(p.numel() for p in parameters(ours))] * 12
+    alone()
+    advance(theirs, rows)
+    assert len(lines) == 12
+    close(snapshot(ours), snapshot(theirs))
+
+
+def test_what_differs_is_in_no_common_line(lines):
+    """Another group's lr, another step count, another dtype, no gradient, no elements, an order of its own."""
+    params = start(((3, 4), (5,), (2, 2), (3,)))
+    optimizer = make("adamw", [{"params": params[:2]}, {"params": params[2:], "lr": 0.02}])
+    [row] = gradients(params, 1)
+    advance(optimizer, [[*row[:3], None]])
+    assert lines == [17]
+    advance(optimizer, [row])
+    assert lines == [17, 17]  # the one that stayed behind has numbers of its own
+    advance(optimizer, [[*row[:3], None]])
+    lines.clear()
+    mixed = [*start(((3, 4), (5,))), *start(((2, 2), (3,)), torch.float32), *start(((0,), (2,)))]
+    mixed.append(torch.nn.Parameter(torch.ones(4, 3).T))
+    advance(make("adamw", mixed), [[torch.ones_like(p) for p in mixed]])
+    assert sorted(lines) == [7, 19]
+
+
+def test_a_line_is_bounded_in_bytes_and_elements(lines, monkeypatch):
+    params = start(((4, 4),) * 7)
+    each = 3 * 16 * 8  # p and two moments
+    rows = gradients(params, 1)
+    for bytes_, tensors in ((7 * each, [7]), (7 * each - 1, [6]), (2 * each, [2, 2, 2]), (1, [])):
+        lines.clear()
+        monkeypatch.setattr(batch, "_CPU", batch.Limits(0, 1, 16, bytes_))
+        advance(make("adamw", params), rows)
+        assert lines == [16 * count for count in tensors]
+    lines.clear()
+    monkeypatch.setattr(batch, "_CPU", batch.Limits(0, 1, 15, 1 << 20))
+    advance(make("adamw", params), rows)
+    assert not lines
+
+
+def test_a_codec_that_goes_by_size_sees_that_of_the_tensor(alone, lines):
+    """Not that of the line: what it leaves dense stays so."""
+    rule = optim.adamw().but(store=optim.store.BFloat16(min_size=10))
+    ours, theirs = (optim.Optimizer(start(((3, 4), (5,), (4, 4), (2, 2)), torch.float32), rule, lr=0.01) for _ in range(2))
+    rows = gradients(parameters(ours), 6)
+    advance(ours, rows)
+    assert lines == [28, 9] * 6
+    alone()
+    advance(theirs, rows)
+    assert same(snapshot(ours), snapshot(theirs))
+    assert [ours.state[p]["exp_avg"].dtype for p in parameters(ours)] == [torch.bfloat16, torch.float32] * 2
+
+
+def test_gradients_in_another_order_are_put_right(alone, lines):
+    params, other = start(((3, 4), (5,))), start(((3, 4), (5,)))
+    ours, theirs = make("adamw", params), make("adamw", other)
+    rows = [[g.T.contiguous().T, h] for g, h in gradients(params, 3)]
+    assert not rows[0][0].is_contiguous()
+    advance(ours, rows)
+    assert lines == [17] * 3
+    alone()
+    advance(theirs, rows)
+    assert same(snapshot(ours), snapshot(theirs))
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "adan", "lion"])
+def test_a_resumed_run_forms_the_same_lines_bit_for_bit(name):
+    shapes = ((3, 4), (5,), (2, 2), (3,))
+    named = [[(str(i), p) for i, p in enumerate(start(shapes, torch.float32, seed=seed))] for seed in (0, 3)]
+    whole, resumed = (make(name, params) for params in named)
+    rows = gradients(parameters(whole), 8)
+    rows = [[g if (i + k) % 3 else None for k, g in enumerate(row)] for i, row in enumerate(rows)]
+    advance(whole, rows[:5])
+    for p, q in zip(parameters(whole), parameters(resumed), strict=True):
+        q.data.copy_(p.detach())
+    resumed.load_state_dict(copy.deepcopy(whole.state_dict()))
+    advance(whole, rows[5:])
+    advance(resumed, rows[5:])
+    assert same(snapshot(whole), snapshot(resumed))

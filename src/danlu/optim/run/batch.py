@@ -1,4 +1,4 @@
-"""Tensors of equal shape advanced together: one call of the law on a stack, where a call costs more than its arithmetic."""
+"""Tensors advanced together, in stacks or end to end: one call of the law where a call costs more than its arithmetic."""
 
 from __future__ import annotations
 
@@ -6,50 +6,53 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from danlu.optim.run.lane import Lane
-from danlu.optim.run.numbers import Numbers
+from danlu.optim.run.lane import Line, Ready
+from danlu.optim.run.line import advance_line, lines
 from danlu.optim.run.views import compute_dtype, real
 
-__all__ = ["Limits", "Ready", "batched", "buckets", "limits_for"]
-
-Ready: TypeAlias = tuple[Lane, Tensor, Numbers]  # a tensor with its state, its gradient, the numbers of its tick
+__all__ = ["Limits", "batched", "buckets", "limits_for"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is stacked, by size alone.
+    """What is advanced together, by size alone.
 
     Args:
-        elements: of the largest tensor that is stacked.
+        elements: of the largest tensor in a stack.
         bytes: of a stack, which holds parameters, gradients and state; at least two tensors make one.
+        line_elements: of the largest tensor in a line.
+        line_bytes: of a line, which holds parameters and state.
     """
 
     elements: int
     bytes: int
+    line_elements: int = 0
+    line_bytes: int = 0
 
 
-# Measured on two cores (docs/benchmarks.md): from 256 x 256 on a stack gains nothing, and 4 MiB gain what 16 do.
-_CPU = Limits(1 << 15, 4 << 20)
+# Measured on two cores (docs/benchmarks.md): from 256 x 256 on a stack gains nothing, and 4 MiB gain what 16 do; a line should
+# stay so short that what an operation returns is still in the cache for the next one.
+_CPU = Limits(1 << 15, 4 << 20, 1 << 14, 1 << 20)
 # Not measured. Below 2048 x 2048 a matrix product is too short to fill an accelerator, or to hide the launch of the next one.
-_ACCELERATOR = Limits(1 << 22, 256 << 20)
+_ACCELERATOR = Limits(1 << 22, 256 << 20, 1 << 22, 256 << 20)
 
 
 def limits_for(device: torch.device) -> Limits:
-    """What is stacked on a device."""
+    """What is advanced together on a device."""
     return _CPU if device.type == "cpu" else _ACCELERATOR
 
 
 def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
-    """Advance in stacks what can be, and yield what is left.
+    """Advance together what can be, and yield what is left.
 
-    A stack holds tensors that share rule, numbers (so also group and step count), shape and dtypes. Which ones do is seen from
-    this step's tensors alone, never from earlier steps, so a resumed run forms the same stacks. The law is mapped over the
-    stack; results agree with those of single tensors to rounding.
+    A stack holds tensors that share rule, numbers (so also group and step count), shape and dtypes; the law is mapped over it.
+    Where the law looks at single elements the shapes need not be equal: these tensors are laid end to end. Which ones go
+    together is seen from this step's tensors alone, never from earlier steps, so a resumed run does the same. Results agree
+    with those of single tensors to rounding.
 
     Args:
         ready: every tensor that steps.
@@ -58,11 +61,20 @@ def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
         The tensors that are to be advanced one by one.
     """
     stackable: list[Ready] = []
+    in_line: list[tuple[Line, Ready]] = []
     for item in ready:
-        if item[0].stackable:
+        lane = item[0]
+        if lane.stackable:
             stackable.append(item)
+        elif lane.line is not None and 0 < lane.p.numel() <= limits_for(lane.p.device).line_elements:
+            in_line.append((lane.line, item))
         else:
             yield item
+    for line in lines(in_line, lambda device: limits_for(device).line_bytes):
+        if len(line) == 1:
+            yield line[0][1]
+        else:
+            advance_line(line)
     for bucket in buckets(stackable):
         if len(bucket) == 1 or not _stacked(bucket):
             yield from bucket

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
@@ -14,7 +14,23 @@ from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.runner import Measuring, Runner
 from danlu.optim.run.views import compute_dtype, flat, real, same_layout
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "Line", "Ready"]
+
+
+class Line(NamedTuple):
+    """How one tensor goes in a line with others.
+
+    Args:
+        law: the rule without its numbers, with the codecs of this size; they do not change with the length of a line.
+        views: the parameter and its state tensors, 1-D.
+        kind: the same for tensors that share law, dtypes and device.
+        bytes: of all views.
+    """
+
+    law: Rule
+    views: Sequence[Tensor]
+    kind: Hashable
+    bytes: int
 
 
 class Lane:
@@ -30,9 +46,10 @@ class Lane:
         kept: the state tensors.
         way: the kernel, or None.
         dtype: what is computed in.
+        line: how it may be laid end to end with others; None where it may not.
     """
 
-    __slots__ = ("_measures", "_plain", "_pointer", "_runner", "_shape", "_stride", "dtype", "kept", "keys", "p", "way")
+    __slots__ = ("_measures", "_plain", "_pointer", "_runner", "_shape", "_stride", "dtype", "kept", "keys", "line", "p", "way")
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
@@ -46,11 +63,23 @@ class Lane:
         self._plain = p.is_contiguous() and not p.is_complex()
         self._measures: dict[str, Measuring | None] = {}
         self.way = runner.way(p.detach(), dict(zip(self.keys, self.kept, strict=True)))
+        self.line = self._line() if self.way is None and runner.rule.scope == "element" else None
 
     def fits(self, p: Tensor, state: Mapping[str, Any]) -> bool:
         """Whether the lane still describes this parameter and this state."""
         same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self._shape
         return same and all(map(is_, map(state.get, self.keys), self.kept))
+
+    def _line(self) -> Line | None:
+        if not self._plain or self.p.is_neg() or any(x.shape != self._shape for x in self.kept):
+            return None
+        try:
+            views = [x.detach().view(-1) for x in (self.p, *self.kept)]
+        except RuntimeError:  # a state tensor in another order than its own shape's
+            return None
+        law = self._runner.law_at(self.p.numel())
+        kind = id(law), self.p.device, *(x.dtype for x in views)
+        return Line(law, views, kind, sum(x.nbytes for x in views))
 
     @property
     def stackable(self) -> bool:
@@ -91,3 +120,6 @@ class Lane:
         own = g if self._plain and g.is_contiguous() and not g.is_neg() else flat(real(same_layout(g, self.p)))
         assert own is not None  # same_layout gave it the strides of a dense parameter
         self.way.kernel(own.view(self.way.view), numbers.packed(self.dtype, own.device))
+
+
+Ready: TypeAlias = tuple[Lane, Tensor, Numbers]  # a tensor with its state, its gradient, the numbers of its tick

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from danlu.optim.piece import OfGradient
+from danlu.optim.piece import Codec, OfGradient
 from danlu.optim.rule import Rule
 from danlu.optim.run.blocks import at_size, in_blocks, row_of
 from danlu.optim.run.cache import kind_of, known, note
@@ -75,6 +75,7 @@ class Runner:
         self.stackable = rule.scope != "element"  # the kernel is for these; where there is none, they are few or tiny
         self._required = required
         self._at: dict[int, Rule] = {}
+        self._laws: dict[tuple[Codec, ...], Rule] = {}
         self._wanted = allows("captured") and wanted  # a word that names no tier is refused either way
 
     def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
@@ -126,6 +127,11 @@ class Runner:
         views = fitted(rule, real(p), places, [real(x) for x in planes])
         found = measured(rule, path, views[0], places, views[1:], p.numel() >= PARALLEL_FROM) if views else None
         return Measuring(found, views[0].shape) if views and found else None
+
+    def law_at(self, count: int) -> Rule:
+        """Return the rule without its numbers as it acts on a tensor of that many elements; one object for the same codecs."""
+        rule = self._at_size(count)
+        return self._laws.setdefault((*rule.codecs.values(),), rule.structure)
 
     def _at_size(self, count: int) -> Rule:
         if count not in self._at:

@@ -1,0 +1,72 @@
+"""Eager step of small models: small tensors end to end against one by one, and against torch.
+
+Run `python benchmarks/lines.py [--preset adamw] [--rounds 15]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+import torch
+from sets import ROUNDS, SETS, Gradients, copies
+from timing import Contestant, go_first, interleave, machine, ratio
+
+from danlu import optim
+from danlu.optim.run import batch
+from danlu.task.models.char_transformer import CharTransformer
+from danlu.task.models.cnn import CNN
+
+PRESETS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "nadam": torch.optim.NAdam, "adan": None, "lion": None}
+MODELS = {
+    "tiny model": SETS["d"][1],
+    "CNN": [tuple(p.shape) for p in CNN().parameters()],
+    "CharTransformer": [tuple(p.shape) for p in CharTransformer(symbols=96).parameters()],
+}
+NEVER = batch.Limits(0, 1)
+USUAL = batch.limits_for
+
+
+def contestant(preset: str, shapes: list[tuple[int, ...]], limits: batch.Limits | None) -> Contestant:
+    """An eager optimizer within the given limits, or within its own."""
+    params, gradients = copies(shapes), Gradients(shapes)
+    optimizer = optim.create(preset, params, lr=1e-3, compile=False)
+
+    def prepare() -> None:
+        gradients.give(params)
+        setattr(batch, "limits_for", USUAL if limits is None else lambda _: limits)  # noqa: B010 - a switch for this table only
+
+    return Contestant(preset, partial(optimizer.step), prepare)
+
+
+def peer(kind: type[torch.optim.Optimizer], shapes: list[tuple[int, ...]], foreach: bool) -> Contestant:
+    """torch's optimizer in its loop, or over lists."""
+    params, gradients = copies(shapes), Gradients(shapes)
+    made: torch.optim.Optimizer = kind(params, lr=1e-3, foreach=foreach)  # type: ignore[call-arg] - each of PRESETS takes both
+    return Contestant(kind.__name__, partial(made.step), lambda: gradients.give(params))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--preset", action="append", choices=[*PRESETS])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default {ROUNDS}")
+    args = parser.parse_args()
+    go_first()
+    print("  ".join(f"{key}: {value}" for key, value in machine().items()))
+    print("\nms as the engine decides; others over it, median (best): one by one, torch's loop, torch's foreach\n")
+    print(f"| preset | {' | '.join(MODELS)} |\n|---{'|--:' * len(MODELS)}|")
+    for preset in args.preset or PRESETS:
+        cells = []
+        for shapes in MODELS.values():
+            usual, alone = contestant(preset, shapes, None), contestant(preset, shapes, NEVER)
+            kind = PRESETS[preset]
+            others = [alone, *([] if kind is None else [peer(kind, shapes, foreach) for foreach in (False, True)])]
+            interleave([usual, *others], args.rounds, 20)
+            gains = [f"{median:.2f} ({best:.2f})" for median, best in (ratio(other, usual) for other in others)]
+            cells.append(f"{1e3 * usual.median:.2f}; {', '.join(gains)}")
+        print(f"| {preset} | " + " | ".join(cells) + " |", flush=True)
+    print("\nload after:", machine()["load"])
+
+
+if __name__ == "__main__":
+    main()

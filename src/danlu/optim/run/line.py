@@ -1,0 +1,54 @@
+"""Tensors of an element-wise law laid end to end: one call for tensors of any shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+import torch
+from torch._utils import _flatten_dense_tensors
+
+from danlu.optim.run.lane import Line, Ready
+
+__all__ = ["advance_line", "lines"]
+
+InLine: TypeAlias = tuple[Line, Ready]
+
+
+def lines(ready: Iterable[InLine], limit: Callable[[torch.device], int]) -> Iterator[list[InLine]]:
+    """Split tensors that may be laid end to end into lines of one law, one tick and one set of dtypes.
+
+    Args:
+        ready: how each goes in a line, and what steps.
+        limit: bytes of the parameters and states in a line on a device; a longer tensor is a line of its own.
+
+    Yields:
+        Every tensor in one line, of one or more.
+    """
+    begun: dict[Hashable, list[InLine]] = {}
+    sizes: dict[Hashable, int] = {}
+    for own, item in ready:
+        kind = own.kind, id(item[2]), item[1].dtype
+        size = sizes.get(kind, 0) + own.bytes
+        if kind in begun and size > limit(own.views[0].device):
+            yield begun.pop(kind)
+            size = own.bytes
+        begun.setdefault(kind, []).append((own, item))
+        sizes[kind] = size
+    yield from begun.values()
+
+
+def advance_line(line: Sequence[InLine]) -> None:
+    """Advance the tensors of a line and their states by one step."""
+    law, views, *_ = line[0][0]
+    lane, _, numbers = line[0][1]
+    ps, *columns = zip(*(own.views for own, _ in line), strict=True)
+    lengths = [len(p) for p in ps]
+    g = _flatten_dense_tensors([g for _, (_, g, _) in line])
+    planes = {key: torch.cat(column) for key, column in zip(lane.keys, columns, strict=True)}
+    kept, dtype = views[0].dtype, lane.dtype
+    new_p, new = law.step(torch.cat(ps).to(dtype), g.to(dtype), planes, numbers.bound(dtype), kept)
+    for key, column in zip(lane.keys, columns, strict=True):
+        if new[key] is not planes[key]:
+            torch._foreach_copy_(column, new[key].split(lengths))
+    torch._foreach_copy_(ps, new_p.split(lengths))
