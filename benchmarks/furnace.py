@@ -78,8 +78,10 @@ def steps(problem: Problem, rounds: int, calls: int) -> None:
         "AdamW, compiled": lambda: optim.AdamW(model, compile=True),
         "torch AdamW": lambda: torch.optim.AdamW(model.parameters()),
         "torch AdamW, fused": lambda: torch.optim.AdamW(model.parameters(), fused=True),
-        "Furnace": lambda: optim.Furnace(model),
-        "FurnaceLean": lambda: optim.FurnaceLean(model),
+        "Furnace": lambda: optim.Furnace(model, compile=False),
+        "FurnaceLean": lambda: optim.FurnaceLean(model, compile=False),
+        "Furnace, compiled": lambda: optim.Furnace(model, compile=True),
+        "FurnaceLean, compiled": lambda: optim.FurnaceLean(model, compile=True),
         "SOAP": lambda: optim.SOAP(model),
     }
     everybody = [Contestant(name, make().step) for name, make in ours.items()]

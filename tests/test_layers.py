@@ -24,7 +24,17 @@ ALLOWED = {
         for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate", "average", "around", "write")
     },
     "optim.refusals": {"optim.values", "optim.piece", "optim.rule", *TOOLS},  # the rule's type only
-    "optim.rule": {"optim.values", "optim.piece", "optim.context", "optim.refusals", "optim.store", "optim.grad", *TOOLS},
+    "optim.rule": {
+        "optim.values",
+        "optim.piece",
+        "optim.context",
+        "optim.refusals",
+        "optim.store",
+        "optim.grad",
+        "optim.tail",
+        *TOOLS,
+    },
+    "optim.tail": {"optim.piece", "optim.context", "optim.rule", "optim.direction.plain"},  # the rule's type only
     "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", "optim.formulas", *TOOLS},
     "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),

@@ -52,6 +52,7 @@ COMPILED = [
     "adamw",
     "adan",  # a slot moves into another's place
     "am_sgd",  # a sum over all tensors, a number of the tensor
+    "furnace",  # a kernel for what follows the direction
     "lion",  # a single slot
     "lookahead",  # an average that moves p now and then
     "nadam",  # a product over the steps

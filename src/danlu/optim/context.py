@@ -29,6 +29,7 @@ class Context:
         u: the direction, from the direction piece on.
         lr_scale: a factor on lr that modify pieces set through `scale_lr`, or None; it scales the step and the decay.
         new: encoded parts of the new state, by state key.
+        moved: the new parameter, at the end.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Context:
         self.given = g
         self.g = g
         self.u = g
+        self.moved = p
         self.dtype = dtype
         self.lr_scale: Scalar | None = None
         self.readings: dict[str, Reading] = {}

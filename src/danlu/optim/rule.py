@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Self, get_args
 
 import torch
@@ -31,6 +33,7 @@ from danlu.optim.piece import (
 )
 from danlu.optim.refusals import refuse_misfits
 from danlu.optim.store.dense import Dense
+from danlu.optim.tail import tail_of
 from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Sight, Start, Tick
 from danlu.registry import did_you_mean
 
@@ -140,7 +143,7 @@ class Rule:
 
     @property
     def removable(self) -> Mapping[str, Piece]:
-        """What `without` may leave out, by its name in the catalogue."""
+        """What `without` may leave out, by its name."""
         return {snake(type(x)): x for name in (*_TUPLES, *_OPTIONAL) for x in _listed(getattr(self, name))}
 
     def climbing(self) -> Self:
@@ -303,8 +306,8 @@ class Rule:
     def bind(self, values: Sequence[Scalar]) -> dict[str, dict[str, Scalar]]:
         """Hand each number of `layout` to its piece: path -> name -> number."""
         h: dict[str, dict[str, Scalar]] = {path: {} for path in ("", *self.pieces)}
-        for (path, name), value in zip(self.layout, values, strict=True):
-            h[path][name] = value
+        for (path, name), x in zip(self.layout, values, strict=True):
+            h[path][name] = x
         return h
 
     def step(
@@ -319,24 +322,34 @@ class Rule:
             h: the numbers of each piece, from `bind`.
             dtype: the dtype that the parameter is kept in; None for p's.
         """
-        flow = self._flow(Context(p, g, planes, self.codecs, h, dtype or p.dtype), h)
-        while True:
-            try:
-                next(flow)
-            except StopIteration as end:
-                return end.value
+        c = Context(p, g, planes, self.codecs, h, dtype or p.dtype)
+        self.begin(c, h)
+        return self.finish(c, h)
+
+    def begin(self, c: Context, h: Numbers) -> None:
+        """Act until the direction is known: ``c.u``."""
+        deque(self._towards(c, h), maxlen=0)
+
+    def finish(self, c: Context, h: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+        """Act from the direction on; returns what `step` does."""
+        deque(self._onwards(c, h), maxlen=0)
+        return c.moved, c.new
+
+    @cached_property
+    def tail(self) -> Rule | None:
+        """What `finish` does as a rule that takes the direction for its gradient; None where it is none (see `tail_of`)."""
+        return tail_of(self)
 
     def measure(self, path: str, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: Numbers) -> Tensor:
         """Return this tensor's share of what the piece at `path` needs, at the moment when it would act."""
         c = Context(p, g, planes, self.codecs, h, p.dtype)
-        for reached in self._flow(c, h):
+        for reached in chain(self._towards(c, h), self._onwards(c, h)):
             if reached == path:
-                piece = self.measures[path]
-                return piece.measure(c, h[path])
+                return self.measures[path].measure(c, h[path])
         raise AssertionError(f"{path} never acts")
 
-    def _flow(self, c: Context, h: Numbers) -> Generator[str, None, tuple[Tensor, dict[str, Tensor]]]:
-        """The order of acting. Yields a path before the piece there acts, so that a measure can be taken at that point."""
+    def _towards(self, c: Context, h: Numbers) -> Iterator[str]:
+        """The order until the direction is known. Yields a path before the piece there acts, so that it may measure."""
         for i, transform in enumerate(self.grad):
             yield f"grad.{i}"
             c.g = c.u = transform(c.g, c, h[f"grad.{i}"])
@@ -353,6 +366,9 @@ class Rule:
         for i, modify in enumerate(self.modify):
             yield f"modify.{i}"
             c.u = modify(c.u, c, h[f"modify.{i}"])
+
+    def _onwards(self, c: Context, h: Numbers) -> Iterator[str]:
+        """The order from there on. Yields likewise."""
         delta = c.u * c.lr
         for i, modify in enumerate(self.after_lr):
             yield f"after_lr.{i}"
@@ -367,13 +383,13 @@ class Rule:
             p = self.average.follow(p, c, h["average"])
         if self.write is not None:
             p = self.write(p, c, h["write"])
-        return p, c.new
+        c.moved = p
 
     def __str__(self) -> str:
         """The composition, a line per piece: its place, the piece, its law."""
         shown = {**({} if self.around is None else {"around": self.around}), **self.pieces}
         rows = [(path, piece.brief(), first_line(type(piece))) for path, piece in shown.items() if piece != Dense()]
-        wide = [max(len(row[i]) for row in rows) for i in range(2)]
+        wide = [max(map(len, column)) for column in [*zip(*rows, strict=True)][:2]]
         return "\n".join(f"{path:<{wide[0]}}  {piece:<{wide[1]}}  {law}".rstrip() for path, piece, law in rows)
 
 

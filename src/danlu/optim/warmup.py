@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from danlu.optim.create import create
 from danlu.optim.run.kernel import PARALLEL_FROM
@@ -10,7 +11,7 @@ from danlu.optim.run.runner import compilable
 
 __all__ = ["warmup"]
 
-_SHAPES = ((1000,), (PARALLEL_FROM + 1000,), (20, 30), (300, 400))  # vectors and matrices, with threads and without
+_SIDES = (20, 300)  # matrices of two sizes, with threads and without
 
 
 def warmup(name: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> bool:
@@ -25,17 +26,24 @@ def warmup(name: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -
         device: their device type.
 
     Returns:
-        Whether there is anything to build: rules that multiply matrices run eagerly.
+        Whether there is anything to build: a few rules run eagerly from beginning to end.
 
     Raises:
         UnknownNameError: for an unknown preset or piece.
         RuntimeError: when there is no compiler.
     """
-    params = [torch.ones(shape, dtype=dtype, device=device, requires_grad=True) for shape in _SHAPES]
-    optimizer = create(name, params, compile=True)
-    if not compilable(optimizer.rule()):
+    model = nn.Sequential(*(layer for side in _SIDES for layer in _layers(side))).to(device, dtype)
+    optimizer = create(name, model, compile=True)
+    if not any(compilable(optimizer.rule(i)) for i in range(len(optimizer.param_groups))):
         return False
-    for p in params:
+    for p in model.parameters():
         p.grad = torch.full_like(p, 1e-3)
-    optimizer.step(lambda: 1.0)
+    for _ in range(2):  # the first step of some rules only finds their bases
+        optimizer.step(lambda: 1.0)
     return True
+
+
+def _layers(side: int) -> list[nn.Module]:
+    """Parameters of every role that presets tell apart; the last matrix of the model is its head."""
+    vector = nn.LayerNorm(1000 if side == min(_SIDES) else PARALLEL_FROM + 1000)
+    return [nn.Embedding(side, side + 100), nn.Linear(side + 100, side), vector, nn.Linear(side, side + 10)]

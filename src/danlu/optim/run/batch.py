@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from danlu.optim.run.eager import begin
 from danlu.optim.run.lane import Line, Ready
 from danlu.optim.run.line import advance_line, lines
 from danlu.optim.run.views import compute_dtype, real
@@ -86,7 +87,8 @@ def buckets(ready: Iterable[Ready]) -> Iterator[list[Ready]]:
     for lane, g, numbers in ready:
         p = lane.p
         if 0 < p.numel() <= limits_for(p.device).elements:
-            alike.setdefault((id(numbers), p.shape, p.dtype, p.device, g.dtype), []).append((lane, g, numbers))
+            kind = id(numbers), p.shape, p.dtype, p.device, g.dtype, lane.tail is None
+            alike.setdefault(kind, []).append((lane, g, numbers))
         else:
             yield [(lane, g, numbers)]
     for found in alike.values():
@@ -101,16 +103,21 @@ def _stacked(bucket: Sequence[Ready]) -> bool:
     first, _, numbers = bucket[0]
     kept, dtype = first.p.dtype, compute_dtype(first.p)
     h = numbers.bound(dtype)
+    done = True
 
     def law(p: Tensor, g: Tensor, planes: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        new_p, new = first.structure.step(p.to(dtype), g.to(dtype), planes, h, kept)
-        return new_p, {key: x for key, x in new.items() if x is not planes[key]}
+        nonlocal done
+        if first.tail is None:
+            x, new = first.structure.step(p.to(dtype), g.to(dtype), planes, h, kept)
+        else:
+            x, new, done = begin(first.structure, p, g, planes, h, kept)
+        return x, {key: value for key, value in new.items() if value is not planes[key]}
 
     ps, gs = [real(lane.p) for lane, _, _ in bucket], [real(g) for _, g, _ in bucket]
     states = [lane.stored for lane, _, _ in bucket]
     planes = {key: [state[key] for state in states] for key in states[0]}
     try:
-        new_p, new = torch.func.vmap(law)(torch.stack(ps), torch.stack(gs), {key: torch.stack(x) for key, x in planes.items()})
+        xs, new = torch.func.vmap(law)(torch.stack(ps), torch.stack(gs), {key: torch.stack(x) for key, x in planes.items()})
     except torch.linalg.LinAlgError:  # the numbers are at fault: it would fail for one tensor too
         raise
     except RuntimeError as error:  # a piece that reads values on the host, or an operation that torch does not map
@@ -119,5 +126,9 @@ def _stacked(bucket: Sequence[Ready]) -> bool:
         return False
     for key, x in new.items():
         torch._foreach_copy_(planes[key], x.unbind())
-    torch._foreach_copy_(ps, new_p.unbind())
+    if done:
+        torch._foreach_copy_(ps, xs.unbind())
+    else:
+        for (lane, _, own), u in zip(bucket, xs.unbind(), strict=True):
+            lane.finish(u, own)
     return True

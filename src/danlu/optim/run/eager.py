@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
+from danlu.optim.context import Context
 from danlu.optim.rule import Rule
 from danlu.optim.run.views import compute_dtype
 from danlu.optim.values import Scalars
 
-__all__ = ["step_eagerly"]
+__all__ = ["begin", "keep", "step_eagerly"]
 
 
 def step_eagerly(structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], numbers: Mapping[str, Scalars]) -> None:
@@ -25,10 +27,36 @@ def step_eagerly(structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Ten
     """
     dtype = compute_dtype(p)
     new_p, new = structure.step(p.to(dtype), g.to(dtype), planes, numbers, p.dtype)
-    olds = list(planes.values())
-    for key, plane in planes.items():  # a state that was handed on as it is must not be read after it was overwritten
-        new[key] = new[key].clone() if any(new[key] is old for old in olds if old is not plane) else new[key]
-    for key, plane in planes.items():
-        if new[key] is not plane:
-            plane.copy_(new[key])
+    keep(new, planes)
     p.copy_(new_p)  # last: a slot may keep the old parameter
+
+
+def begin(
+    structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], numbers: Mapping[str, Scalars], kept: torch.dtype
+) -> tuple[Tensor, dict[str, Tensor], bool]:
+    """Act until the direction is known, and on where lr was scaled: a tail does not know of that.
+
+    Args:
+        structure: a rule with its numbers erased.
+        p: the parameter, in any dtype.
+        g: its gradient.
+        planes: its state by key.
+        numbers: the numbers of each piece.
+        kept: the dtype in which the parameter is kept.
+
+    Returns:
+        The direction, what is new of the state, and False; or the new parameter, all of the new state, and True.
+    """
+    dtype = compute_dtype(p)
+    c = Context(p.to(dtype), g.to(dtype), planes, structure.codecs, numbers, kept)
+    structure.begin(c, numbers)
+    return (c.u, c.new, False) if c.lr_scale is None else (*structure.finish(c, numbers), True)
+
+
+def keep(new: Mapping[str, Tensor], planes: Mapping[str, Tensor]) -> None:
+    """Write new state into its storage; a state that was handed on as it is must not be read after it was overwritten."""
+    olds = list(planes.values())
+    own = {key: x.clone() if any(x is old for old in olds if old is not planes[key]) else x for key, x in new.items()}
+    for key, x in own.items():
+        if x is not planes[key]:
+            planes[key].copy_(x)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 from torch import Tensor
 
 from danlu.optim.rule import Rule
-from danlu.optim.run.eager import step_eagerly
+from danlu.optim.run.eager import begin, keep, step_eagerly
 from danlu.optim.run.numbers import Numbers
-from danlu.optim.run.runner import Measuring, Runner
+from danlu.optim.run.runner import Measuring, Runner, Way
 from danlu.optim.run.views import compute_dtype, flat, real, same_layout
 
 __all__ = ["Lane", "Line", "Ready"]
@@ -47,9 +47,10 @@ class Lane:
         way: the kernel, or None.
         dtype: what is computed in.
         line: how it may be laid end to end with others; None where it may not.
+        tail: the kernel that goes on from the direction, where there is none for the whole; or None.
     """
 
-    __slots__ = ("_measures", "_plain", "_pointer", "_runner", "_shape", "_stride", "dtype", "kept", "keys", "line", "p", "way")
+    __slots__ = ("_at", "_measures", "_plain", "_runner", "dtype", "kept", "keys", "line", "p", "tail", "way")
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
@@ -58,20 +59,28 @@ class Lane:
         keys = [key for key, x in state.items() if isinstance(x, Tensor) and key.split(".")[0] in place]
         self.keys = sorted(keys, key=lambda key: (place[key.split(".")[0]], key))  # a loaded state has its own order
         self.kept = [state[key] for key in self.keys]
-        self._pointer, self._shape, self._stride = p.data_ptr(), p.shape, p.stride()
+        self._at = p.data_ptr(), p.stride(), p.shape
         self.dtype = compute_dtype(p)
         self._plain = p.is_contiguous() and not p.is_complex()
         self._measures: dict[str, Measuring | None] = {}
         self.way = runner.way(p.detach(), dict(zip(self.keys, self.kept, strict=True)))
+        self.tail = self._tail() if self.way is None else None
         self.line = self._line() if self.way is None and runner.rule.scope == "element" else None
 
     def fits(self, p: Tensor, state: Mapping[str, Any]) -> bool:
         """Whether the lane still describes this parameter and this state."""
-        same = p.data_ptr() == self._pointer and p.stride() == self._stride and p.shape == self._shape
+        same = (p.data_ptr(), p.stride(), p.shape) == self._at
         return same and all(map(is_, map(state.get, self.keys), self.kept))
 
+    def _tail(self) -> Way | None:
+        runner = self._runner.tail
+        if runner is None or self.p.dtype != self.dtype:  # a kernel takes u in p's dtype, and a narrow one would round it
+            return None
+        own = {key: x for key, x in zip(self.keys, self.kept, strict=True) if key.split(".")[0] in runner.rule.slots}
+        return runner.way(self.p.detach(), own)
+
     def _line(self) -> Line | None:
-        if not self._plain or self.p.is_neg() or any(x.shape != self._shape for x in self.kept):
+        if not self._plain or self.p.is_neg() or any(x.shape != self.p.shape for x in self.kept):
             return None
         try:
             views = [x.detach().view(-1) for x in (self.p, *self.kept)]
@@ -114,12 +123,28 @@ class Lane:
 
     def run(self, g: Tensor, numbers: Numbers) -> None:
         """Advance the parameter and its state by one step."""
-        if self.way is None or g.dtype != self.p.dtype:  # the kernel reads g's memory as p's dtype
+        if self.way is not None and g.dtype == self.p.dtype:  # the kernel reads g's memory as p's dtype
+            self._compiled(self.way, g, numbers)
+        elif self.tail is not None:
+            p, planes = real(self.p), self.stored
+            u, new, done = begin(self.structure, p, real(g), planes, numbers.bound(self.dtype), p.dtype)
+            keep(new, planes)
+            if done:
+                p.copy_(u)
+            else:
+                self.finish(u, numbers)
+        else:
             step_eagerly(self.structure, real(self.p), real(g), self.stored, numbers.bound(self.dtype))
-            return
+
+    def finish(self, u: Tensor, numbers: Numbers) -> None:
+        """Go on from the direction, by the kernel of the tail."""
+        assert self.tail is not None
+        self._compiled(self.tail, u, numbers.tail)
+
+    def _compiled(self, way: Way, g: Tensor, numbers: Numbers) -> None:
         own = g if self._plain and g.is_contiguous() and not g.is_neg() else flat(real(same_layout(g, self.p)))
         assert own is not None  # same_layout gave it the strides of a dense parameter
-        self.way.kernel(own.view(self.way.view), numbers.packed(self.dtype, own.device))
+        way.kernel(own.view(way.view), numbers.packed(self.dtype, own.device))
 
 
 Ready: TypeAlias = tuple[Lane, Tensor, Numbers]  # a tensor with its state, its gradient, the numbers of its tick

@@ -39,6 +39,12 @@ class Numbers:
         """The host numbers of the tensor to keep after the step."""
         return self._rule.remember(self.tick) if self._rule.memory else {}
 
+    @cached_property
+    def tail(self) -> Numbers:
+        """The numbers of what follows the direction; the rule has a tail."""
+        assert self._rule.tail is not None
+        return Numbers(self._rule.tail, self.tick, {})
+
     def bound(self, dtype: torch.dtype) -> Mapping[str, Scalars]:
         """The numbers by piece and name; totals in the compute dtype, because a float64 one would widen a scalar parameter."""
         if dtype not in self._bound:

@@ -66,6 +66,7 @@ class Runner:
 
     Attributes:
         stackable: whether equal tensors without a kernel may step in stacks.
+        tail: how what follows the direction runs, where the rule has no kernel as a whole; or None.
     """
 
     def __init__(self, rule: Rule, wanted: bool, required: bool) -> None:
@@ -77,6 +78,8 @@ class Runner:
         self._at: dict[int, Rule] = {}
         self._laws: dict[tuple[Codec, ...], Rule] = {}
         self._wanted = allows("captured") and wanted  # a word that names no tier is refused either way
+        tail = rule.tail if self._wanted and _kind(rule) is None else None
+        self.tail = None if tail is None else Runner(tail, wanted, required)
 
     def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
         """Return how a parameter with its state is advanced by a kernel, or None to run eagerly.
@@ -140,8 +143,13 @@ class Runner:
 
 
 def compilable(rule: Rule) -> bool:
-    """Whether there are kernels for a rule: not when it looks at more of a tensor than its rows and sides."""
-    return _kind(rule) is not None
+    """Whether there are kernels for a rule, or for what follows its direction."""
+    return _compiled(rule) is not None
+
+
+def _compiled(rule: Rule) -> Rule | None:
+    """The rule or its tail, whichever kernels take: not one that looks at more of a tensor than its rows and sides."""
+    return next((part for part in (rule, rule.tail) if part is not None and _kind(part) is not None), None)
 
 
 def pays(rule: Rule, params: Sequence[Tensor], total: int) -> bool:
@@ -155,9 +163,10 @@ def pays(rule: Rule, params: Sequence[Tensor], total: int) -> bool:
     Returns:
         The choice; the same all through a process.
     """
-    if not (compilable(rule) and params):
+    part = _compiled(rule)
+    if part is None or not params:
         return False
-    return total >= AUTO_FROM or known(repr(rule.structure), {kind_of(p, PARALLEL_FROM) for p in params})
+    return total >= AUTO_FROM or known(repr(part.structure), {kind_of(p, PARALLEL_FROM) for p in params})
 
 
 def _say_once(device: str) -> None:
