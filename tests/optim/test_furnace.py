@@ -336,7 +336,9 @@ def test_a_groups_own_word_holds():
 
 
 def test_routes_are_explained():
-    assert "embedding, head, vector, scalar: matrix=False" in optim.explain("furnace")
+    said = optim.explain("furnace")
+    assert "embedding, head, vector, scalar: matrix=False" in said
+    assert "Cautious(rate=0.15)" in said  # three times 0.05, without the rounding of the product
 
 
 @pytest.mark.parametrize(("make", "most"), [(optim.Furnace, 10.0), (optim.FurnaceLean, 4.01)])

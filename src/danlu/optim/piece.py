@@ -98,7 +98,7 @@ class Piece(ABC):
     def brief(self) -> str:
         """The piece as one would write it: arguments that have their default are left out."""
         shown = [(f, getattr(self, f.name)) for f in fields(self)]  # type: ignore[arg-type]
-        args = [f"{f.name}={x.brief() if isinstance(x, Piece) else repr(x)}" for f, x in shown if x != f.default]
+        args = [f"{f.name}={_written(x)}" for f, x in shown if x != f.default]
         return f"{type(self).__name__}({', '.join(args)})"
 
     def structure(self) -> Self:
@@ -335,6 +335,12 @@ class Write(Stateful):
     @abstractmethod
     def __call__(self, p: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the value to store, representable in the parameter's dtype; ``c.p`` is the old one, ``c.dtype`` the dtype."""
+
+
+def _written(x: Any) -> str:
+    if isinstance(x, Piece):
+        return x.brief()
+    return repr(float(f"{x:.15g}") if isinstance(x, float) else x)  # 3·0.05 is 0.15000000000000002
 
 
 def snake(cls: type) -> str:
