@@ -86,4 +86,4 @@ class Ema(Moment):
 
 def _at(beta: float | AbstractMemory, t: int) -> tuple[float, float]:
     """Return βₜ and β₁·…·βₜ."""
-    return (beta.at(t), beta.product(t)) if isinstance(beta, AbstractMemory) else (beta, beta**t)
+    return (beta, beta**t) if isinstance(beta, (float, int)) else (beta.at(t), beta.product(t))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
-from operator import getitem, is_
+from operator import getitem, is_, itemgetter
 from typing import Any
 
 import torch
@@ -85,8 +85,8 @@ class Course:
         return (
             _identical(job.params, self._params)
             and _identical(job.states, self._states)
+            and all(map(_Columns.fit, self._columns, repeat(job)))
             and all(lane.fits(lane.p, job.states[i]) and job.grads[i].layout is torch.strided for i, lane in self._rest)
-            and all(columns.fit(job) for columns in self._columns)
         )
 
     def run(self, job: Job, numbers: Sequence[Numbers]) -> None:
@@ -111,7 +111,7 @@ class _Columns:
         self._params = self._of([*job.params])
         self._lengths = [p.numel() for p in self._params]
         self._planes = [*zip(*(way.planes for way in ways), strict=True)]
-        self._origins = [len(self._planes) + 3 if i is None else i for i in origins]
+        self._given = itemgetter(*(-1 if i is None else i for i in origins))
         self._at = [*chain.from_iterable(repeat(state, len(self._keys)) for state in states)], self._keys * len(states)
         self._kept = [*chain.from_iterable(lanes[i].kept for i in places)]
         both = *self._params, *self._of(job.grads)
@@ -132,8 +132,8 @@ class _Columns:
             hs = repeat(one.packed(self._dtype, self._device))
         else:
             hs = [each.packed(self._dtype, self._device) for each in numbers]
-        arguments = [self._params, self._of(job.grads), *self._planes, hs, self._lengths]
-        deque(map(self._entry, *(arguments[i] for i in self._origins)), maxlen=0)
+        columns = self._params, self._of(job.grads), *self._planes, hs, self._lengths
+        deque(map(self._entry, *self._given(columns)), maxlen=0)
 
 
 def _identical(a: Sequence[Any], b: Sequence[Any]) -> bool:

@@ -90,8 +90,8 @@ class Round:
         Returns:
             Whether every sum is finite; if not, the step must not be taken.
         """
-        of = {job.group: job for job in self._jobs}
-        left = {job.group: list(job.rule.measures) for job in self._jobs if job.rule.measures}
+        of = {job.group: job for job in self._jobs if job.rule.measures}
+        left = {group: list(job.rule.measures) for group, job in of.items()}
         while left:
             turn = self._turn(left, of)
             sums = self._reduced(turn)
@@ -116,18 +116,16 @@ class Round:
 
     def numbers(self, job: Job) -> list[Numbers]:
         """Return the numbers of each tensor's tick; tensors at one step share them."""
-        keys = ("step", *job.rule.memory)
-        columns = [[state[key] for state in job.states] for key in keys]
-        if all(column.count(column[0]) == len(column) for column in columns):  # nearly always
-            return [self._made(job, [column[0] for column in columns])] * len(job.states)
+        columns = [[state[key] for state in job.states] for key in ("step", *job.rule.memory)]
+        if all(map(_constant, columns)):  # nearly always
+            return [self._made(job, *[column[0] for column in columns])] * len(job.states)
         rows = [*zip(*columns, strict=True)]
-        made = {row: self._made(job, row) for row in set(rows)}
+        made = {row: self._made(job, *row) for row in set(rows)}
         return [made[row] for row in rows]
 
-    def _made(self, job: Job, row: Sequence[Any]) -> Numbers:
-        step, *values = row
-        memory = dict(zip(job.rule.memory, values, strict=True))
-        tick = Tick(step + 1, job.lr, job.peak_lr, memory, self.shared[job.group], self._loss)
+    def _made(self, job: Job, step: int, *memory: float) -> Numbers:
+        kept = dict(zip(job.rule.memory, memory, strict=True))
+        tick = Tick(step + 1, job.lr, job.peak_lr, kept, self.shared[job.group], self._loss)
         return Numbers(job.rule, job.rule.ticked(tick), self._settled[job.group])
 
     def _tick(self, job: Job) -> Tick:
@@ -168,6 +166,10 @@ class Round:
                 dtype = compute_dtype(p)
                 whole, slope = real(p.detach()).to(dtype), real(g).to(dtype)
                 yield job.rule.structure.measure(path, whole, slope, {}, numbers.bound(dtype))
+
+
+def _constant(column: Sequence[Any]) -> bool:
+    return column.count(column[0]) == len(column)
 
 
 def _kind(rule: Rule, path: str) -> str:
