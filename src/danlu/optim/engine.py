@@ -221,7 +221,7 @@ class Optimizer(torch.optim.Optimizer):
         given = value if loss is None else loss
         read = float(given) if "loss" in needs and given is not None else math.nan
         if self._advance(list(self._jobs()), read):  # every refusal happens before any state exists
-            self._buffers.follow(self._plans[i].rule for i in range(len(self.param_groups)))
+            self._buffers.follow(map(self.rule, range(len(self.param_groups))))
         else:
             self._skip()
         return value

@@ -20,7 +20,7 @@ from danlu.optim.run.batch import batched
 from danlu.optim.run.job import Job
 from danlu.optim.run.kernel import CHUNK
 from danlu.optim.run.lane import Lane
-from danlu.optim.run.numbers import Numbers
+from danlu.optim.run.numbers import Numbers, Vector
 from danlu.optim.run.runner import Runner
 
 __all__ = ["Course", "Lanes"]
@@ -106,6 +106,7 @@ class _Columns:
         self._entry, origins = ways[0].raw
         first = lanes[places[0]]
         self._dtype, self._device, self._keys = first.dtype, first.p.device, first.keys
+        self._h = Vector(len(first.structure.layout), first.dtype)
         self._places = None if len(places) == len(lanes) else places
         states = self._of(job.states)
         self._params = self._of([*job.params])
@@ -129,7 +130,7 @@ class _Columns:
         one = numbers[0]
         hs: Iterable[Tensor]
         if numbers.count(one) == len(numbers):
-            hs = repeat(one.packed(self._dtype, self._device))
+            hs = repeat(self._h.written(one))
         else:
             hs = [each.packed(self._dtype, self._device) for each in numbers]
         columns = self._params, self._of(job.grads), *self._planes, hs, self._lengths

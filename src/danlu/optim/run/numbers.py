@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TypeGuard
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 from danlu.optim.rule import Rule
 from danlu.optim.values import Scalars, Tick
 
-__all__ = ["Numbers", "Settled"]
+__all__ = ["Numbers", "Settled", "Vector"]
 
 Settled = Mapping[str, Mapping[str, Tensor | float]]  # what measures came to: path of the piece -> name -> number
 
@@ -50,20 +50,43 @@ class Numbers:
             self._bound[dtype] = self._rule.structure.bind([*self._floats, *totals])
         return self._bound[dtype]
 
+    def read(self) -> list[float]:
+        """Every number on the host, in the order of the rule's layout; waits for a device that has one of them."""
+        return [*self._floats, *map(float, self._totals)]
+
     def packed(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The numbers as one vector, in the order of the rule's layout."""
         key = (dtype, device)
-        if (h := self._packed.get(key)) is None:
-            floats = [*self._floats, *[1.0 if _away(x) else float(x) for x in self._totals]]
-            numbers = array("d" if dtype == torch.float64 else "f", floats)
-            h = torch.frombuffer(numbers, dtype=dtype)  # without a copy: torch.tensor takes longer than a kernel
-            h = self._packed[key] = h if device.type == "cpu" else h.to(device)
-            for i, x in enumerate(self._totals, len(self._floats)):
-                if _away(x):  # without waiting for the device
-                    h[i].copy_(x)
-        return h
+        if key not in self._packed:
+            away = {i: x for i, x in enumerate(self._totals) if isinstance(x, Tensor) and x.device.type != "cpu"}
+            floats = [1.0 if i in away else float(x) for i, x in enumerate(self._totals)]
+            numbers = array(_code(dtype), [*self._floats, *floats])
+            h = torch.frombuffer(numbers, dtype=dtype).to(device)  # without a copy: torch.tensor takes longer than a kernel
+            for i, total in away.items():  # without waiting for the device
+                h[len(self._floats) + i].copy_(total)
+            self._packed[key] = h
+        return self._packed[key]
 
 
-def _away(x: Tensor | float) -> TypeGuard[Tensor]:
-    """Whether reading the number here would wait for a device."""
-    return isinstance(x, Tensor) and x.device.type != "cpu"
+class Vector:
+    """A packed vector in host memory that is written anew for each step: making one takes longer.
+
+    For kernels of the CPU, which have read it when the next numbers are written.
+
+    Args:
+        length: of the vector.
+        dtype: float32 or float64.
+    """
+
+    def __init__(self, length: int, dtype: torch.dtype) -> None:
+        self._memory = array(_code(dtype), [0.0]) * length
+        self._h = torch.frombuffer(self._memory, dtype=dtype)
+
+    def written(self, numbers: Numbers) -> Tensor:
+        """Return the vector with these numbers in it."""
+        self._memory[:] = array(self._memory.typecode, numbers.read())  # of one length, so the memory stays where it is
+        return self._h
+
+
+def _code(dtype: torch.dtype) -> Literal["d", "f"]:
+    return "d" if dtype == torch.float64 else "f"
