@@ -127,6 +127,18 @@ def test_a_sparse_gradient_is_refused_before_anything_changes(name):
     assert not fresh.state
 
 
+def test_a_step_leaves_autograd_as_it_was():
+    optimizer = make("adamw", params := start([(4, 2)]))
+    advance(optimizer, gradients(params, 1))
+    assert torch.is_grad_enabled()
+    assert all(not state[key].requires_grad for state in optimizer.state.values() for key in ("exp_avg", "exp_avg_sq"))
+    said(lambda: advance(optimizer, [[torch.eye(4, 2, dtype=torch.float64).to_sparse()]]))
+    assert torch.is_grad_enabled()
+    with torch.no_grad():
+        advance(optimizer, gradients(params, 1))
+        assert not torch.is_grad_enabled()
+
+
 def test_an_lr_tensor_holds_one_number():
     assert said(lambda: optim.AdamW(start(), lr=torch.ones(2))).startswith(
         "adamw: lr must be a number in [0, inf), got tensor("

@@ -198,7 +198,18 @@ def forgotten(optimizer, params):
     del optimizer.state[params[1]]
 
 
-@pytest.mark.parametrize("change", [moved, replaced_state, replaced_slot, another_step, other_options, forgotten])
+def reordered(optimizer, params):
+    optimizer.state[params[0]] = optimizer.state.pop(params[0])
+
+
+def accompanied(optimizer, params):
+    optimizer.state[torch.zeros(2)] = {"note": 1}
+
+
+CHANGES = [moved, replaced_state, replaced_slot, another_step, other_options, forgotten, reordered, accompanied]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_columns_follow_what_is_changed_between_steps(change):
     for (p, state), (q, other) in zip(walked(True, change), walked(False, change), strict=True):
         torch.testing.assert_close(p, q, rtol=4e-6, atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -41,7 +41,7 @@ class Buffers:
         self._model = model
         self.state: dict[str, dict[str, Any]] = {}
 
-    def follow(self, rules: Sequence[Rule]) -> None:
+    def follow(self, rules: Iterable[Rule]) -> None:
         """Take the module's buffers into their averages, after a step that was taken."""
         if self._model is None or (rule := _watching(rules)) is None:
             return
@@ -133,7 +133,7 @@ def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     return ((name.replace("_orig_mod.", ""), buffer) for name, buffer in model.named_buffers())
 
 
-def _watching(rules: Sequence[Rule]) -> Rule | None:
+def _watching(rules: Iterable[Rule]) -> Rule | None:
     """A rule that only averages, as the first rule with an average does."""
     found = next((rule.average for rule in rules if rule.average is not None), None)
     return None if found is None else _alone(found.alone)

@@ -21,7 +21,7 @@ from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.release import refuse_together, stepping_hooks
 from danlu.optim.rule import Rule
 from danlu.optim.run.around import displaced
-from danlu.optim.run.hooks import heard
+from danlu.optim.run.hooks import heard, unrecorded
 from danlu.optim.run.job import Job
 from danlu.optim.run.point import at_average
 from danlu.optim.run.runner import Runner, pays
@@ -32,6 +32,8 @@ from danlu.optim.values import Need
 __all__ = ["Compile", "Optimizer"]
 
 Compile: TypeAlias = bool | Literal["auto"]
+
+_NONE: frozenset[Need] = frozenset()
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -163,7 +165,7 @@ class Optimizer(torch.optim.Optimizer):
     @property
     def needs(self) -> frozenset[Need]:
         """What a step needs beside gradients: "loss" asks for ``step(loss=...)``, "closure" for ``step(closure)``."""
-        return frozenset[Need]().union(*(rule.needs for rule in self._rules))
+        return _NONE.union(*[rule.needs for rule in self._rules])
 
     @property
     def averages(self) -> bool:
@@ -190,7 +192,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @heard
     @torch._disable_dynamo
-    @torch.no_grad()
+    @unrecorded
     def step(self, closure: Callable[[], float] | None = None, *, loss: float | Tensor | None = None) -> float | None:
         """Advance every parameter that has a gradient by one step of its rule.
 
@@ -219,7 +221,7 @@ class Optimizer(torch.optim.Optimizer):
         given = value if loss is None else loss
         read = float(given) if "loss" in needs and given is not None else math.nan
         if self._advance(list(self._jobs()), read):  # every refusal happens before any state exists
-            self._buffers.follow(self._rules)
+            self._buffers.follow(map(self.rule, range(len(self.param_groups))))
         else:
             self._skip()
         return value
@@ -267,7 +269,7 @@ class Optimizer(torch.optim.Optimizer):
         return stepping_hooks(self._builder.name, self._ruled(), self._release)
 
     @torch._disable_dynamo
-    @torch.no_grad()
+    @unrecorded
     def _release(self, p: Tensor, index: int) -> None:
         """Advance one parameter; its gradient is complete."""
         self._check_here()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from itertools import repeat
-from operator import is_not
+from operator import is_, is_not
 from typing import Any
 
 import torch
@@ -47,12 +47,18 @@ def job_of(
         grads = [g for g in grads if g is not None]
     if not params:
         return None
-    own: Sequence[Any] = [*map(states.get, params)]
-    job = Job(params, grads, own, plan.rule, index, float(lr), float(group["peak_lr"]))
+    job = Job(params, grads, _entries(states, params), plan.rule, index, float(lr), float(group["peak_lr"]))
     job.known = plan.lanes.fit(job)
     if not job.known and any(g.layout is not torch.strided for g in grads):
         refuse_sparse(group, owner)
     return job
+
+
+def _entries(states: States, params: Sequence[Tensor]) -> list[Any]:
+    """The state of each parameter, or None; looked up only where there are others too: the hash of a tensor is slow."""
+    if len(states) == len(params) and all(map(is_, states, params)):
+        return [*states.values()]
+    return [*map(states.get, params)]
 
 
 def complete(job: Job, plan: Plan, states: States) -> None:

@@ -258,14 +258,14 @@ class Rule:
     def ticked(self, tick: Tick) -> Tick:
         """Return the tick of one step, with lr after the rate pieces."""
         for piece in self.rate:
-            tick = replace(tick, lr=tick.lr * piece.factor(tick))
+            tick = tick._replace(lr=tick.lr * piece.factor(tick))
         return tick
 
     def scalars(self, tick: Tick) -> list[float]:
         """Return every number that the laws read, in the order of `layout`."""
         numbers = [tick.lr]
         for piece in self._counting:
-            numbers += piece.scalars(tick).values()
+            numbers.extend(piece.scalars(tick).values())
         return numbers
 
     @cached_property
@@ -278,7 +278,12 @@ class Rule:
         tick = Tick(1, 1.0, 1.0, self.memory, self.shared, 1.0)
         named = [("", "lr")]
         named += [(path, name) for path, piece in self.pieces.items() for name in piece.scalars(tick)]
-        return (*named, *((path, name) for path, piece in self.measures.items() for name in piece.settles))
+        return (*named, *self.settling)
+
+    @cached_property
+    def settling(self) -> Layout:
+        """Where each number that measures settle belongs."""
+        return tuple((path, name) for path, piece in self.measures.items() for name in piece.settles)
 
     def remember(self, tick: Tick) -> dict[str, float]:
         """Return the host numbers of the tensor to keep after this step."""

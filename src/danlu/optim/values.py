@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from torch import Tensor
@@ -61,8 +61,7 @@ class Signal(Enum):
 gradient, square, absolute = Signal.GRADIENT, Signal.SQUARE, Signal.ABSOLUTE
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(NamedTuple):
     """What the host knows about one step of one tensor.
 
     Args:
@@ -77,8 +76,8 @@ class Tick:
     t: int
     lr: float
     peak_lr: float
-    memory: Mapping[str, float] = field(default_factory=dict)
-    shared: Mapping[str, Kept] = field(default_factory=dict)
+    memory: Mapping[str, float] = MappingProxyType({})
+    shared: Mapping[str, Kept] = MappingProxyType({})
     loss: float = math.nan
 
 

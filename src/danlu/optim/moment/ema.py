@@ -86,4 +86,6 @@ class Ema(Moment):
 
 def _at(beta: float | AbstractMemory, t: int) -> tuple[float, float]:
     """Return βₜ and β₁·…·βₜ."""
-    return (beta.at(t), beta.product(t)) if isinstance(beta, AbstractMemory) else (beta, beta**t)
+    if isinstance(beta, float) or not isinstance(beta, AbstractMemory):  # the first is quick: most are floats
+        return beta, beta**t
+    return beta.at(t), beta.product(t)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -31,7 +31,7 @@ class Restart(AbstractOver):
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The moment's numbers at its step within the cycle, and whether it goes on."""
         since = (tick.t - 1) % self.every
-        return {**self.moment.scalars(replace(tick, t=since + 1)), "goes_on": float(since > 0)}
+        return {**self.moment.scalars(tick._replace(t=since + 1)), "goes_on": float(since > 0)}
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return the moment's new state, from nothing at the start of a cycle."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
-from operator import getitem, is_
+from operator import getitem, is_, itemgetter
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from danlu.optim.run.batch import batched
 from danlu.optim.run.job import Job
 from danlu.optim.run.kernel import CHUNK
 from danlu.optim.run.lane import Lane
-from danlu.optim.run.numbers import Numbers
+from danlu.optim.run.numbers import Numbers, Vector
 from danlu.optim.run.runner import Runner
 
 __all__ = ["Course", "Lanes"]
@@ -85,8 +85,8 @@ class Course:
         return (
             _identical(job.params, self._params)
             and _identical(job.states, self._states)
+            and all(map(_Columns.fit, self._columns, repeat(job)))
             and all(lane.fits(lane.p, job.states[i]) and job.grads[i].layout is torch.strided for i, lane in self._rest)
-            and all(columns.fit(job) for columns in self._columns)
         )
 
     def run(self, job: Job, numbers: Sequence[Numbers]) -> None:
@@ -106,12 +106,13 @@ class _Columns:
         self._entry, origins = ways[0].raw
         first = lanes[places[0]]
         self._dtype, self._device, self._keys = first.dtype, first.p.device, first.keys
+        self._h = Vector(len(first.structure.layout), first.dtype)
         self._places = None if len(places) == len(lanes) else places
         states = self._of(job.states)
         self._params = self._of([*job.params])
         self._lengths = [p.numel() for p in self._params]
         self._planes = [*zip(*(way.planes for way in ways), strict=True)]
-        self._origins = [len(self._planes) + 3 if i is None else i for i in origins]
+        self._given = itemgetter(*(-1 if i is None else i for i in origins))
         self._at = [*chain.from_iterable(repeat(state, len(self._keys)) for state in states)], self._keys * len(states)
         self._kept = [*chain.from_iterable(lanes[i].kept for i in places)]
         both = *self._params, *self._of(job.grads)
@@ -129,11 +130,11 @@ class _Columns:
         one = numbers[0]
         hs: Iterable[Tensor]
         if numbers.count(one) == len(numbers):
-            hs = repeat(one.packed(self._dtype, self._device))
+            hs = repeat(self._h.written(one))
         else:
             hs = [each.packed(self._dtype, self._device) for each in numbers]
-        arguments = [self._params, self._of(job.grads), *self._planes, hs, self._lengths]
-        deque(map(self._entry, *(arguments[i] for i in self._origins)), maxlen=0)
+        columns = self._params, self._of(job.grads), *self._planes, hs, self._lengths
+        deque(map(self._entry, *self._given(columns)), maxlen=0)
 
 
 def _identical(a: Sequence[Any], b: Sequence[Any]) -> bool:

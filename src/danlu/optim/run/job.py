@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -74,9 +75,10 @@ class Round:
         self._jobs = jobs
         self._lanes = lanes
         self._loss = loss
-        self._settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {job.group: {} for job in jobs}
+        self._settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {}
         self.shared: dict[int, dict[str, Kept]] = {}
         for job in jobs:
+            self._settled[job.group] = {}
             self.shared[job.group] = {**job.rule.shared, **kept.get(job.group, {})}
             if job.rule.shared:
                 self.shared[job.group] = job.rule.share(self._tick(job))
@@ -90,8 +92,8 @@ class Round:
         Returns:
             Whether every sum is finite; if not, the step must not be taken.
         """
-        of = {job.group: job for job in self._jobs}
-        left = {job.group: list(job.rule.measures) for job in self._jobs if job.rule.measures}
+        of = {job.group: job for job in self._jobs if job.rule.measures}
+        left = {group: list(job.rule.measures) for group, job in of.items()}
         while left:
             turn = self._turn(left, of)
             sums = self._reduced(turn)
@@ -116,17 +118,18 @@ class Round:
 
     def numbers(self, job: Job) -> list[Numbers]:
         """Return the numbers of each tensor's tick; tensors at one step share them."""
-        keys = ("step", *job.rule.memory)
-        columns = [[state[key] for state in job.states] for key in keys]
-        if all(column.count(column[0]) == len(column) for column in columns):  # nearly always
-            return [self._made(job, [column[0] for column in columns])] * len(job.states)
-        rows = [*zip(*columns, strict=True)]
+        rows = [*map(itemgetter("step", *job.rule.memory), job.states)]  # bare steps where nothing else is kept
+        if rows.count(rows[0]) == len(rows):  # nearly always
+            return [self._made(job, rows[0])] * len(rows)
         made = {row: self._made(job, row) for row in set(rows)}
         return [made[row] for row in rows]
 
-    def _made(self, job: Job, row: Sequence[Any]) -> Numbers:
-        step, *values = row
-        memory = dict(zip(job.rule.memory, values, strict=True))
+    def _made(self, job: Job, row: Any) -> Numbers:
+        memory: dict[str, float] = {}
+        step = row
+        if job.rule.memory:
+            step, *values = row
+            memory = dict(zip(job.rule.memory, values, strict=True))
         tick = Tick(step + 1, job.lr, job.peak_lr, memory, self.shared[job.group], self._loss)
         return Numbers(job.rule, job.rule.ticked(tick), self._settled[job.group])
 

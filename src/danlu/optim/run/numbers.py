@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from danlu.optim.rule import Rule
 from danlu.optim.values import Scalars, Tick
 
-__all__ = ["Numbers", "Settled"]
+__all__ = ["Numbers", "Settled", "Vector"]
 
 Settled = Mapping[str, Mapping[str, Tensor | float]]  # what measures came to: path of the piece -> name -> number
 
@@ -24,20 +25,23 @@ class Numbers:
         rule: the rule with its numbers.
         tick: the step, with lr after the rate pieces.
         settled: the numbers of the measures that are settled so far; the missing ones read 1.
+
+    Attributes:
+        t: number of the step.
     """
 
     def __init__(self, rule: Rule, tick: Tick, settled: Settled) -> None:
-        self.tick = tick
-        self._rule = rule
+        self.t = tick.t
+        self._tick, self._rule = tick, rule
         self._floats = rule.scalars(tick)
-        self._totals = [settled.get(path, {}).get(name, 1.0) for path, piece in rule.measures.items() for name in piece.settles]
+        self._totals = [settled.get(path, {}).get(name, 1.0) for path, name in rule.settling]
         self._packed: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         self._bound: dict[torch.dtype, Mapping[str, Scalars]] = {}
 
     @cached_property
     def remembered(self) -> Mapping[str, float]:
         """The host numbers of the tensor to keep after the step."""
-        return self._rule.remember(self.tick) if self._rule.memory else {}
+        return self._rule.remember(self._tick) if self._rule.memory else {}
 
     @cached_property
     def tail(self) -> Numbers:
@@ -52,15 +56,43 @@ class Numbers:
             self._bound[dtype] = self._rule.structure.bind([*self._floats, *totals])
         return self._bound[dtype]
 
+    def read(self) -> list[float]:
+        """Every number on the host, in the order of the rule's layout; waits for a device that has one of them."""
+        return [*self._floats, *map(float, self._totals)]
+
     def packed(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The numbers as one vector, in the order of the rule's layout."""
         key = (dtype, device)
         if key not in self._packed:
             away = {i: x for i, x in enumerate(self._totals) if isinstance(x, Tensor) and x.device.type != "cpu"}
             floats = [1.0 if i in away else float(x) for i, x in enumerate(self._totals)]
-            numbers = array("d" if dtype == torch.float64 else "f", [*self._floats, *floats])
+            numbers = array(_code(dtype), [*self._floats, *floats])
             h = torch.frombuffer(numbers, dtype=dtype).to(device)  # without a copy: torch.tensor takes longer than a kernel
             for i, total in away.items():  # without waiting for the device
                 h[len(self._floats) + i].copy_(total)
             self._packed[key] = h
         return self._packed[key]
+
+
+class Vector:
+    """A packed vector in host memory that is written anew for each step: making one takes longer.
+
+    For kernels of the CPU, which have read it when the next numbers are written.
+
+    Args:
+        length: of the vector.
+        dtype: float32 or float64.
+    """
+
+    def __init__(self, length: int, dtype: torch.dtype) -> None:
+        self._memory = array(_code(dtype), [0.0]) * length
+        self._h = torch.frombuffer(self._memory, dtype=dtype)
+
+    def written(self, numbers: Numbers) -> Tensor:
+        """Return the vector with these numbers in it."""
+        self._memory[:] = array(self._memory.typecode, numbers.read())  # of one length, so the memory stays where it is
+        return self._h
+
+
+def _code(dtype: torch.dtype) -> Literal["d", "f"]:
+    return "d" if dtype == torch.float64 else "f"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 import torch
 
@@ -37,9 +36,9 @@ def advance(
         course.run(job, numbers)
     for _, job, numbers in ready:
         for state, own in zip(job.states, numbers, strict=True):
-            state["step"] += 1
-            if job.rule.memory:
+            state["step"] = own.t
+        if job.rule.memory:
+            for state, own in zip(job.states, numbers, strict=True):
                 state.update(own.remembered)
-    moved = [*chain.from_iterable(job.params for job in jobs)]
-    torch.autograd.graph.increment_version(moved)  # kernels write past autograd's bookkeeping
+        torch.autograd.graph.increment_version(job.params)  # kernels write past autograd's bookkeeping
     return work.shared
