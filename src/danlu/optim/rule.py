@@ -113,10 +113,9 @@ class Rule:
         Raises:
             TypeError: for a slot that a rule does not have.
         """
-        known = [f.name for f in fields(self)]
         for name in slots:
-            if name not in known:
-                raise TypeError(f"Rule: no slot {name!r}{did_you_mean(name, known)}")
+            if name not in SLOTS:
+                raise TypeError(f"Rule: no slot {name!r}{did_you_mean(name, sorted(SLOTS))}")
         return self._replaced(slots)
 
     def without(self, *names: str) -> Self:
@@ -263,10 +262,7 @@ class Rule:
 
     def scalars(self, tick: Tick) -> list[float]:
         """Return every number that the laws read, in the order of `layout`."""
-        numbers = [tick.lr]
-        for piece in self._counting:
-            numbers.extend(piece.scalars(tick).values())
-        return numbers
+        return [tick.lr, *chain.from_iterable(piece.scalars(tick).values() for piece in self._counting)]
 
     @cached_property
     def _counting(self) -> tuple[Piece, ...]:
@@ -276,9 +272,8 @@ class Rule:
     def layout(self) -> Layout:
         """Where each number of `scalars` belongs; what measures settle follows at the end."""
         tick = Tick(1, 1.0, 1.0, self.memory, self.shared, 1.0)
-        named = [("", "lr")]
-        named += [(path, name) for path, piece in self.pieces.items() for name in piece.scalars(tick)]
-        return (*named, *self.settling)
+        named = ((path, name) for path, piece in self.pieces.items() for name in piece.scalars(tick))
+        return (("", "lr"), *named, *self.settling)
 
     @cached_property
     def settling(self) -> Layout:

@@ -47,7 +47,7 @@ class Numbers:
     def tail(self) -> Numbers:
         """The numbers of what follows the direction; the rule has a tail."""
         assert self._rule.tail is not None
-        return Numbers(self._rule.tail, self.tick, {})
+        return Numbers(self._rule.tail, self._tick, {})
 
     def bound(self, dtype: torch.dtype) -> Mapping[str, Scalars]:
         """The numbers by piece and name; totals in the compute dtype, because a float64 one would widen a scalar parameter."""
