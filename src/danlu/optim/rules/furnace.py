@@ -31,11 +31,11 @@ def furnace(
     int8: bool = False,
     matrix: bool = True,
 ) -> Rule:
-    """p ← p − 3s·λ·1[u·p ≥ 0]⊙p − s·u/√fan_in, s = 0.06·lr, u = Adam-atan2 in the gradient's eigenbases; evaluated at a mean.
+    """p ← p − 3s·λ·1[u·p ≥ 0]⊙p − s·u/√fan_in, s = 0.055·lr, u = Adam-atan2 in the gradient's eigenbases; evaluated at a mean.
 
     For runs without a learning rate, warm-up, schedule, clip or horizon: lr is a multiplier, to be left at 1 and constant, and
     evaluation happens inside ``with optimizer.averaged():``, at the mean of all p with weights like t⁵. Who knows the number of
-    updates T of the run may give ``decay_to=T``: then s is 0.084·lr·(1 − (t − 1)/T), and p itself is evaluated.
+    updates T of the run may give ``decay_to=T``: then s is 0.077·lr·(1 − (t − 1)/T), and p itself is evaluated.
 
     Made from a module, embeddings, head and vectors are turned into no basis (``matrix=False``): they are stepped by
     p ← (1 − s·λ)·p − s·max(RMS(p), floor)·u with plain atan2-Adam. From plain parameters, shapes decide, and embeddings and
@@ -46,8 +46,8 @@ def furnace(
     bytes_each = {slot: store.Int8(root=slot in rule.magnitudes, min_size=4096) for slot in rule.slots if slot != "bases"}
     stores = bytes_each if int8 else {}
     if not matrix:
-        return _anytime(rule, modify.ParameterScale(floor), decay.Decoupled(weight_decay), 0.06, decay_to, **stores)
-    return _anytime(rule, modify.FanScale(floor), decay.Cautious(3.0 * weight_decay), 0.06, decay_to, **stores)
+        return _anytime(rule, modify.ParameterScale(floor), decay.Decoupled(weight_decay), 0.055, decay_to, **stores)
+    return _anytime(rule, modify.FanScale(floor), decay.Cautious(3.0 * weight_decay), 0.055, decay_to, **stores)
 
 
 @preset(lr=1.0, source="docs/furnace.md", routes=_UNTURNED, buffers="average")
@@ -59,7 +59,7 @@ def furnace_lean(
     *,
     matrix: bool = True,
 ) -> Rule:
-    """p ← (1 − s·λ)·p − s·u/√fan_in, s = 0.12·lr, u = orthogonalised momentum times its share of signal; at a mean.
+    """p ← (1 − s·λ)·p − s·u/√fan_in, s = 0.11·lr, u = orthogonalised momentum times its share of signal; at a mean.
 
     As `furnace`, with Muon's direction of RMS 1 times ‖m̂‖/√EMA(‖g‖²) for matrices and convolutions, the memories of m and of
     ‖g‖² being `betas`, and a factored second moment for embeddings, head and vectors. From plain parameters, every tensor is a
@@ -67,11 +67,11 @@ def furnace_lean(
     """
     decayed = decay.Decoupled(weight_decay)
     if not matrix:
-        return _anytime(_ELEMENT_WISE, modify.ParameterScale(floor), decayed, 0.06, decay_to, exp_avg_sq=store.Factored())
+        return _anytime(_ELEMENT_WISE, modify.ParameterScale(floor), decayed, 0.055, decay_to, exp_avg_sq=store.Factored())
     muon = direction.Orthogonal("unit_rms")
     rule = Rule(muon, {"exp_avg": moment.Ema(betas[0])}, modify=(modify.NoiseScale(betas[1]),))
     # Twice the step, for the share of signal is about a half.
-    return _anytime(rule, modify.FanScale(floor), decayed, 0.12, decay_to, noise_scale=store.Dense())
+    return _anytime(rule, modify.FanScale(floor), decayed, 0.11, decay_to, noise_scale=store.Dense())
 
 
 def _anytime(rule: Rule, scale: Modify, decayed: Decay, step: float, decay_to: int, **stores: Codec) -> Rule:
