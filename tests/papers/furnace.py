@@ -118,16 +118,16 @@ def furnace(
 ):
     """The paths of p and of the mean."""
     if not matrix:
-        return anytime(p0, atan2(grads, (0.9, 0.99)), lrs, 0.06, weight_decay, floor, decay_to)
+        return anytime(p0, atan2(grads, (0.9, 0.99)), lrs, 0.055, weight_decay, floor, decay_to)
     directions = eigenbasis(np.shape(p0), grads, betas=betas, every=every, side=side)
-    return anytime(p0, directions, lrs, 0.06, 3 * weight_decay, floor, decay_to, fan=len(wide(p0)) > 1, cautious=True)
+    return anytime(p0, directions, lrs, 0.055, 3 * weight_decay, floor, decay_to, fan=len(wide(p0)) > 1, cautious=True)
 
 
 def furnace_lean(p0, grads, lrs, *, weight_decay=0.05, betas=(0.9, 0.99), floor=0.01, decay_to=0, matrix=True):
     """The paths of p and of the mean; the second moment of what is no matrix as the product of its means."""
     shape, ms, m = np.shape(p0), [], 0.0
     if not matrix:
-        return anytime(p0, factored(grads), lrs, 0.06, weight_decay, floor, decay_to)
+        return anytime(p0, factored(grads), lrs, 0.055, weight_decay, floor, decay_to)
     for t, g in enumerate(grads, start=1):
         m = betas[0] * m + (1 - betas[0]) * g
         ms.append(m / (1 - betas[0] ** t))
@@ -137,7 +137,7 @@ def furnace_lean(p0, grads, lrs, *, weight_decay=0.05, betas=(0.9, 0.99), floor=
     # ε of 1e-7 stands beside ‖m‖ before its bias correction.
     raw = [x * (1 - betas[0] ** t) for t, x in enumerate(flat, start=1)]
     directions = [share * unit * newton_schulz(x).reshape(shape) for share, x in zip(shares, raw, strict=True)]
-    return anytime(p0, directions, lrs, 0.12, weight_decay, floor, decay_to, fan=len(wide(p0)) > 1)
+    return anytime(p0, directions, lrs, 0.11, weight_decay, floor, decay_to, fan=len(wide(p0)) > 1)
 
 
 def factored(grads):
