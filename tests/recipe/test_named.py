@@ -16,6 +16,12 @@ def test_every_recipe_runs_and_says_what_it_is_for(name):
     assert result.steps == 3
 
 
+def test_the_recipe_without_tuning_has_no_warm_up():
+    """The task's own schedule has one, and tables of a recipe are laid over the task's."""
+    schedule = load("furnace").schedule
+    assert (schedule.name, schedule.warmup) == ("constant", 0)
+
+
 def test_names_and_paths(tmp_path, monkeypatch):
     assert find_recipe("cnn") == recipes().get("cnn").path
     assert find_recipe("my.toml").name == "my.toml"
