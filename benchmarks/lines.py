@@ -11,9 +11,8 @@ from functools import partial
 import torch
 from sets import ROUNDS, SETS, Gradients, copies
 from timing import Contestant, go_first, interleave, machine, ratio
+from together import NEVER, contestant
 
-from danlu import optim
-from danlu.optim.run import batch
 from danlu.task.models.char_transformer import CharTransformer
 from danlu.task.models.cnn import CNN
 
@@ -23,20 +22,6 @@ MODELS = {
     "CNN": [tuple(p.shape) for p in CNN().parameters()],
     "CharTransformer": [tuple(p.shape) for p in CharTransformer(symbols=96).parameters()],
 }
-NEVER = batch.Limits(0, 1)
-USUAL = batch.limits_for
-
-
-def contestant(preset: str, shapes: list[tuple[int, ...]], limits: batch.Limits | None) -> Contestant:
-    """An eager optimizer within the given limits, or within its own."""
-    params, gradients = copies(shapes), Gradients(shapes)
-    optimizer = optim.create(preset, params, lr=1e-3, compile=False)
-
-    def prepare() -> None:
-        gradients.give(params)
-        setattr(batch, "limits_for", USUAL if limits is None else lambda _: limits)  # noqa: B010 - a switch for this table only
-
-    return Contestant(preset, partial(optimizer.step), prepare)
 
 
 def peer(kind: type[torch.optim.Optimizer], shapes: list[tuple[int, ...]], foreach: bool) -> Contestant:
@@ -58,7 +43,7 @@ def main() -> None:
     for preset in args.preset or PRESETS:
         cells = []
         for shapes in MODELS.values():
-            usual, alone = contestant(preset, shapes, None), contestant(preset, shapes, NEVER)
+            usual, alone = contestant("usual", preset, shapes, None), contestant("alone", preset, shapes, NEVER)
             kind = PRESETS[preset]
             others = [alone, *([] if kind is None else [peer(kind, shapes, foreach) for foreach in (False, True)])]
             interleave([usual, *others], args.rounds, 20)

@@ -7,32 +7,17 @@ from __future__ import annotations
 
 import argparse
 import math
-from functools import partial
 
-from sets import ROUNDS, Gradients, copies
-from timing import Contestant, go_first, interleave, machine, ratio
+from sets import ROUNDS
+from timing import go_first, interleave, machine, ratio
+from together import NEVER, contestant
 
-from danlu import optim
 from danlu.optim.run import batch
 
 PRESETS = ("muon", "soap", "shampoo", "smmf", "adafactor", "lamb", "adamw_8bit")
 SHAPES = ((256,), (16, 16), (64, 64), (32, 32, 3, 3), (128, 128), (256, 256), (256, 512))
 ELEMENTS = 1 << 21  # of all tensors of one shape, of which there are at most 48
-NEVER = batch.Limits(0, 1)
-USUAL = batch.limits_for
 ALWAYS = batch.Limits(1 << 30, 4 << 20)
-
-
-def contestant(name: str, preset: str, shapes: list[tuple[int, ...]], limits: batch.Limits | None) -> Contestant:
-    """An eager optimizer that stacks within the given limits, or within its own."""
-    params, gradients = copies(shapes), Gradients(shapes)
-    optimizer = optim.create(preset, params, compile=False)
-
-    def prepare() -> None:
-        gradients.give(params)
-        setattr(batch, "limits_for", USUAL if limits is None else lambda _: limits)  # noqa: B010 - a switch for this table only
-
-    return Contestant(name, partial(optimizer.step), prepare)
 
 
 def main() -> None:
