@@ -252,6 +252,25 @@ def test_a_codec_that_goes_by_size_sees_that_of_the_tensor(alone, lines):
     assert [ours.state[p]["exp_avg"].dtype for p in parameters(ours)] == [torch.bfloat16, torch.float32] * 2
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("moving", ["parameters", "state"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "furnace"])
+def test_what_moves_in_memory_is_followed(name, moving, compiled):
+    """``x.data = …`` keeps the tensor and leaves its memory: in lines, in stacks, alone, by kernels."""
+    shapes = ((3, 4), (3, 4), (5,))
+    ours, theirs = (make(name, start(shapes), compile=compiled) for _ in range(2))
+    rows = gradients(parameters(ours), 6)
+    advance(theirs, rows)
+    for row in rows:
+        advance(ours, [row])
+        for p in parameters(ours):
+            state = [x for x in ours.state[p].values() if isinstance(x, torch.Tensor)]
+            for x in [p] if moving == "parameters" else state:
+                x.data, left = x.data.clone(), x.data
+                left.fill_(7.0)
+    assert same(snapshot(ours), snapshot(theirs))
+
+
 def test_gradients_in_another_order_are_put_right(alone, lines):
     params, other = start(((3, 4), (5,))), start(((3, 4), (5,)))
     ours, theirs = make("adamw", params), make("adamw", other)

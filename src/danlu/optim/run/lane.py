@@ -59,7 +59,7 @@ class Lane:
         keys = [key for key, x in state.items() if isinstance(x, Tensor) and key.split(".")[0] in place]
         self.keys = sorted(keys, key=lambda key: (place[key.split(".")[0]], key))  # a loaded state has its own order
         self.kept = [state[key] for key in self.keys]
-        self._at = p.data_ptr(), p.stride(), p.shape
+        self._at = self._place(p)
         self.dtype = compute_dtype(p)
         self._plain = p.is_contiguous() and not p.is_complex()
         self._measures: dict[str, Measuring | None] = {}
@@ -69,8 +69,11 @@ class Lane:
 
     def fits(self, p: Tensor, state: Mapping[str, Any]) -> bool:
         """Whether the lane still describes this parameter and this state."""
-        same = (p.data_ptr(), p.stride(), p.shape) == self._at
-        return same and all(map(is_, map(state.get, self.keys), self.kept))
+        return all(map(is_, map(state.get, self.keys), self.kept)) and self._place(p) == self._at
+
+    def _place(self, p: Tensor) -> tuple[Any, ...]:
+        """Where memory is: kernels and lines hold views, which a tensor whose ``data`` is written would leave behind."""
+        return p.stride(), p.shape, p.data_ptr(), *map(Tensor.data_ptr, self.kept)
 
     def _tail(self) -> Way | None:
         runner = self._runner.tail
