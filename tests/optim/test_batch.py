@@ -13,7 +13,7 @@ from danlu.optim.piece import Modify
 from danlu.optim.run import batch
 from danlu.optim.run.lane import Lane
 from tests.laws.samples import dtype_for, host, infos, sample
-from tests.optim.stepping import GRADIENTS, advance, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import GRADIENTS, advance, agree, gradients, make, parameters, same, snapshot, start
 
 NARROW = [name for name in GRADIENTS if optim.preset(name)().scope == "element"]
 WIDE = [name for name in GRADIENTS if optim.preset(name)().scope != "element"]
@@ -254,11 +254,12 @@ def test_a_codec_that_goes_by_size_sees_that_of_the_tensor(alone, lines):
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("moving", ["parameters", "state"])
-@pytest.mark.parametrize("name", ["adamw", "muon", "furnace"])
-def test_what_moves_in_memory_is_followed(name, moving, compiled):
+@pytest.mark.parametrize(("name", "store"), [("adamw", "dense"), ("adamw", "bfloat16"), ("muon", "dense"), ("furnace", "")])
+def test_what_moves_in_memory_is_followed(name, store, moving, compiled):
     """``x.data = …`` keeps the tensor and leaves its memory: in lines, in stacks, alone, by kernels."""
     shapes = ((3, 4), (3, 4), (5,))
-    ours, theirs = (make(name, start(shapes), compile=compiled) for _ in range(2))
+    options = {"store": store} if store else {}
+    ours, theirs = (make(name, start(shapes, torch.float32), compile=compiled, **options) for _ in range(2))
     rows = gradients(parameters(ours), 6)
     advance(theirs, rows)
     for row in rows:
@@ -268,7 +269,7 @@ def test_what_moves_in_memory_is_followed(name, moving, compiled):
             for x in [p] if moving == "parameters" else state:
                 x.data, left = x.data.clone(), x.data
                 left.fill_(7.0)
-    assert same(snapshot(ours), snapshot(theirs))
+    assert agree(name, snapshot(ours), snapshot(theirs))  # halves of words that moved apart are stepped by another kernel
 
 
 def test_gradients_in_another_order_are_put_right(alone, lines):

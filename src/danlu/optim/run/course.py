@@ -115,6 +115,10 @@ class _Columns:
         self._given = itemgetter(*(-1 if i is None else i for i in origins))
         self._at = [*chain.from_iterable(repeat(state, len(self._keys)) for state in states)], self._keys * len(states)
         self._kept = [*chain.from_iterable(lanes[i].kept for i in places)]
+        own = {*map(id, self._kept)}
+        words = any(id(plane) not in own for way in ways for plane in way.planes)
+        self._halves = self._kept if words else []  # of words, which are views of memory that these may leave
+        self._memory = [*map(Tensor.data_ptr, self._halves)]
         both = *self._params, *self._of(job.grads)
         self._guards = TensorGuards(*both, dynamic_dims_sizes=None, dynamic_dims_strides=None)
 
@@ -123,7 +127,11 @@ class _Columns:
 
     def fit(self, job: Job) -> bool:
         """Whether parameters and gradients still look as they did, and the states hold the same tensors."""
-        return self._guards.check(*self._params, *self._of(job.grads)) and all(map(is_, map(getitem, *self._at), self._kept))
+        return (
+            self._guards.check(*self._params, *self._of(job.grads))
+            and all(map(is_, map(getitem, *self._at), self._kept))
+            and [*map(Tensor.data_ptr, self._halves)] == self._memory
+        )
 
     def run(self, job: Job, numbers: Sequence[Numbers]) -> None:
         numbers = self._of(numbers)
