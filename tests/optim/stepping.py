@@ -1,5 +1,6 @@
 """Presets on fixed gradients: what the tests of the engine share."""
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "lanes",
     "make",
     "parameters",
+    "parted",
     "same",
     "snapshot",
     "start",
@@ -139,6 +141,19 @@ def _there(g: Tensor, p: Tensor) -> Tensor:
     if g.is_complex():
         return torch.view_as_complex(_there(torch.view_as_real(g.resolve_conj()), torch.view_as_real(p)).contiguous())
     return g * (0.75 + 0.25 * p.sin()).to(g.dtype)
+
+
+def parted(name: str, shapes: Any, rows: Any, at: int, **options: Any) -> tuple[list[Any], list[Any]]:
+    """Snapshots at the end of a float32 run, and of one that goes on after `at` rows from its saved state in other tensors."""
+    named = [[(str(i), p) for i, p in enumerate(start(shapes, torch.float32, seed=seed))] for seed in (0, 3)]
+    whole, resumed = (make(name, params, **options) for params in named)
+    advance(whole, rows[:at])
+    for p, q in zip(parameters(whole), parameters(resumed), strict=True):
+        q.data.copy_(p.detach())
+    resumed.load_state_dict(copy.deepcopy(whole.state_dict()))
+    for optimizer in (whole, resumed):
+        advance(optimizer, rows[at:])
+    return snapshot(whole), snapshot(resumed)
 
 
 def snapshot(optimizer: torch.optim.Optimizer) -> list[Any]:

@@ -1,6 +1,5 @@
 """Small tensors step together, in stacks or end to end: the numbers of single ones to rounding, the same after a resume."""
 
-import copy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from danlu.optim.piece import Modify
 from danlu.optim.run import batch
 from danlu.optim.run.lane import Lane
 from tests.laws.samples import dtype_for, host, infos, sample
-from tests.optim.stepping import GRADIENTS, advance, agree, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import GRADIENTS, advance, agree, gradients, make, parameters, parted, same, snapshot, start
 
 NARROW = [name for name in GRADIENTS if optim.preset(name)().scope == "element"]
 WIDE = [name for name in GRADIENTS if optim.preset(name)().scope != "element"]
@@ -125,21 +124,9 @@ def test_a_stack_is_bounded_in_bytes(stacks, monkeypatch):
 @pytest.mark.parametrize("name", ["muon", "soap", "shampoo", "smmf", "came"])
 def test_a_resumed_run_forms_the_same_stacks_bit_for_bit(name):
     """In the middle of a run in which gradients come and go."""
-    params = start(SHAPES, torch.float32)
-    rows = gradients(params, 8)
+    rows = gradients(start(SHAPES, torch.float32), 8)
     rows = [[g if (i + k) % 5 else None for k, g in enumerate(row)] for i, row in enumerate(rows)]
-    whole = make(name, params)
-    advance(whole, rows[:5])
-    other = start(SHAPES, torch.float32, seed=3)
-    for p, q in zip(params, other, strict=True):
-        q.data.copy_(p.detach())
-    resumed = make(name, [{"params": other, "param_names": [str(i) for i in range(len(other))]}])
-    saved = copy.deepcopy(whole.state_dict())
-    saved["param_groups"][0]["param_names"] = [str(i) for i in range(len(other))]
-    resumed.load_state_dict(saved)
-    advance(whole, rows[5:])
-    advance(resumed, rows[5:])
-    assert same(snapshot(whole), snapshot(resumed))
+    assert same(*parted(name, SHAPES, rows, 5))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.complex64])
@@ -287,14 +274,6 @@ def test_gradients_in_another_order_are_put_right(alone, lines):
 @pytest.mark.parametrize("name", ["adamw", "sgd", "adan", "lion"])
 def test_a_resumed_run_forms_the_same_lines_bit_for_bit(name):
     shapes = ((3, 4), (5,), (2, 2), (3,))
-    named = [[(str(i), p) for i, p in enumerate(start(shapes, torch.float32, seed=seed))] for seed in (0, 3)]
-    whole, resumed = (make(name, params) for params in named)
-    rows = gradients(parameters(whole), 8)
+    rows = gradients(start(shapes, torch.float32), 8)
     rows = [[g if (i + k) % 3 else None for k, g in enumerate(row)] for i, row in enumerate(rows)]
-    advance(whole, rows[:5])
-    for p, q in zip(parameters(whole), parameters(resumed), strict=True):
-        q.data.copy_(p.detach())
-    resumed.load_state_dict(copy.deepcopy(whole.state_dict()))
-    advance(whole, rows[5:])
-    advance(resumed, rows[5:])
-    assert same(snapshot(whole), snapshot(resumed))
+    assert same(*parted(name, shapes, rows, 5))

@@ -1,7 +1,5 @@
 """What follows a direction runs by a kernel where the direction itself does not, with the same numbers."""
 
-import copy
-
 import pytest
 import torch
 
@@ -12,7 +10,7 @@ from danlu.optim.run.kernel import compiler_for
 from danlu.optim.run.lane import Lane
 from danlu.optim.values import Tick
 from tests.laws.samples import dtype_for, host, infos, sample
-from tests.optim.stepping import advance, agree, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import advance, agree, gradients, make, parameters, parted, same, snapshot, start
 
 needs_compiler = pytest.mark.skipif(compiler_for("cpu") is None, reason="needs a C++ compiler")
 BEHIND = [info for info in infos() if info.axis in {"after_lr", "average", "decay", "modify", "write"}]
@@ -122,14 +120,5 @@ def test_layouts_keep_their_elements_in_place(name, finished):
 @needs_compiler
 @pytest.mark.parametrize("name", ["furnace", "furnace_lean", "muon", "smmf"])
 def test_a_resumed_run_goes_on_bit_for_bit(name, finished):
-    named = [[(str(i), p) for i, p in enumerate(start(SHAPES, torch.float32, seed=seed))] for seed in (0, 3)]
-    whole, resumed = (make(name, params, compile=True) for params in named)
-    rows = gradients(parameters(whole), 8)
-    advance(whole, rows[:5])
-    for p, q in zip(parameters(whole), parameters(resumed), strict=True):
-        q.data.copy_(p.detach())
-    resumed.load_state_dict(copy.deepcopy(whole.state_dict()))
-    advance(whole, rows[5:])
-    advance(resumed, rows[5:])
+    assert same(*parted(name, SHAPES, gradients(start(SHAPES, torch.float32), 8), 5, compile=True))
     assert finished
-    assert same(snapshot(whole), snapshot(resumed))
