@@ -16,10 +16,13 @@ NEVER = batch.Limits(0, 1)
 _USUAL = batch.limits_for
 
 
-def contestant(name: str, preset: str, shapes: list[tuple[int, ...]], limits: batch.Limits | None) -> Contestant:
-    """An eager optimizer within the given limits, or within the engine's own."""
+def contestant(
+    name: str, preset: str, shapes: list[tuple[int, ...]], limits: batch.Limits | None, served: bool = False
+) -> Contestant:
+    """An optimizer without kernels of ours, within the given limits or the engine's own; or by torch's, where there is one."""
     params, gradients = copies(shapes), Gradients(shapes)
-    optimizer = optim.create(preset, params, compile=False)
+    group = {"params": params, "compiled": False}  # whatever lies on disk
+    optimizer = optim.create(preset, [group], compile="auto" if served else False)
 
     def prepare() -> None:
         gradients.give(params)

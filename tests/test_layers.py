@@ -35,7 +35,13 @@ ALLOWED = {
         *TOOLS,
     },
     "optim.tail": {"optim.piece", "optim.context", "optim.rule", "optim.direction.plain"},  # the rule's type only
-    "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", "optim.formulas", *TOOLS},
+    "optim.run": {"optim.values", "optim.piece", "optim.context", "optim.rule", "optim.formulas", "optim.fused", *TOOLS},
+    "optim.fused": {
+        "optim.values",
+        "optim.piece",
+        "optim.rule",
+        *(f"optim.{axis}" for axis in ("decay", "direction", "grad", "moment")),
+    },
     "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
     "optim.buffers": {

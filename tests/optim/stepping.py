@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from danlu import optim
+from danlu.optim.fused import fused_of
 from danlu.optim.run.lane import Lane
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "COMPILED",
     "ELEMENT",
     "EXACT",
+    "FUSED",
     "GRADIENTS",
     "LAYOUTS",
     "OPTIONS",
@@ -65,7 +67,8 @@ COMPILED = [
     "sgd",
     "sign_sgd",  # no slot
 ]
-COMPILE = False  # the way of running, which the fixture `way` sets
+FUSED = [name for name in PRESETS if fused_of(optim.preset(name)()) is not None]  # what torch has a kernel for
+COMPILE: bool | str = False  # the way of running, which the fixture `way` sets
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": lambda x: x.clone(),
     "channels_last": lambda x: x.clone(memory_format=torch.channels_last),

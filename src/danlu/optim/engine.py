@@ -50,7 +50,8 @@ class Optimizer(torch.optim.Optimizer):
         maximize: climb instead of descend.
         compile: True compiles a kernel for every eligible tensor (an error if none can be built); False never does; "auto"
             compiles when the parameters are many (`AUTO_FROM` elements), where the first call's seconds pay, or when the
-            kernels were built before (``danlu warmup``); without a compiler it says so once and never does. A function of
+            kernels were built before (``danlu warmup``); without a compiler it says so once and never does. Until then torch's
+            fused kernels serve for what they are exactly (Adam, AdamW, SGD), large models included. A function of
             sizes, rule, what is installed and what was cached when the process began, never of timing; the choice stays in
             the group's "compiled" and in the state, so that a resumed run repeats it.
         buffers: "average" averages the module's floating buffers like its parameters, for `averaged`; "copy" leaves them the
@@ -139,7 +140,7 @@ class Optimizer(torch.optim.Optimizer):
         values = plain(given)
         if plan is None or plan.values != values:
             rule = self._build(group)
-            runner = Runner(rule, self._compiles(rule, group), self._compile is True)
+            runner = Runner(rule, self._compiles(rule, group), self._compile is True, self._compile == "auto")
             new = self._plans[index] = Plan(rule, given, values, runner)
             if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
                 new.lanes = plan.lanes

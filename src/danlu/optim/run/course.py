@@ -1,15 +1,15 @@
-"""How the tensors of one group take their step: as columns where they share a compiled function, else in stacks or alone.
+"""How the tensors of one group take their step: as columns where one function takes them all, else in stacks or alone.
 
 A function that takes memory addresses needs no views and no list per tensor: one `map` over columns of parameters, gradients
-and states calls it for all of them. Before, two comparisons of all tensors at once make sure that everything is as it was when
-the columns were made; otherwise they are made again.
+and states calls it for all of them, or torch's kernel takes the columns as they are. Before, two comparisons of all tensors at
+once make sure that everything is as it was when the columns were made; otherwise they are made again.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, compress, repeat
 from operator import getitem, is_, itemgetter
 from typing import Any
 
@@ -74,9 +74,13 @@ class Course:
         self._params, self._states = [*job.params], job.states  # the group's own list may be written
         together: dict[Any, list[int]] = {}
         for i, (lane, g) in enumerate(zip(lanes, job.grads, strict=True)):
-            if TensorGuards is not None and lane.way is not None and lane.way.raw is not None and _by_address(lane.p, g):
-                together.setdefault(lane.way.raw[0], []).append(i)
-        self._columns = [_Columns(job, lanes, places) for places in together.values()]
+            function = lane.fused if lane.way is None else lane.way.raw and lane.way.raw[0]
+            if TensorGuards is not None and function is not None and _by_address(lane.p, g):
+                together.setdefault((function, g.device, g.dtype), []).append(i)
+        self._columns = [
+            _Columns(job, lanes, places) if lanes[places[0]].fused is None else _Served(job, lanes, places)
+            for places in together.values()
+        ]
         rest = set(range(len(lanes))).difference(*together.values())
         self._rest = [(i, lanes[i]) for i in sorted(rest)]
 
@@ -85,7 +89,7 @@ class Course:
         return (
             _identical(job.params, self._params)
             and _identical(job.states, self._states)
-            and all(map(_Columns.fit, self._columns, repeat(job)))
+            and all(columns.fit(job) for columns in self._columns)
             and all(lane.fits(lane.p, job.states[i]) and job.grads[i].layout is torch.strided for i, lane in self._rest)
         )
 
@@ -97,28 +101,16 @@ class Course:
             lane.run(g, own)
 
 
-class _Columns:
-    """Tensors of a job that one compiled function advances, by their places in it."""
+class _Together:
+    """Tensors of a job that one function advances, by their places in it."""
 
     def __init__(self, job: Job, lanes: Sequence[Lane], places: Sequence[int]) -> None:
-        ways = [way for i in places if (way := lanes[i].way) is not None]
-        assert ways[0].raw is not None  # that is what they have in common
-        self._entry, origins = ways[0].raw
-        first = lanes[places[0]]
-        self._dtype, self._device, self._keys = first.dtype, first.p.device, first.keys
-        self._h = Vector(len(first.structure.layout), first.dtype)
+        self._keys = lanes[places[0]].keys
         self._places = None if len(places) == len(lanes) else places
         states = self._of(job.states)
         self._params = self._of([*job.params])
-        self._lengths = [p.numel() for p in self._params]
-        self._planes = [*zip(*(way.planes for way in ways), strict=True)]
-        self._given = itemgetter(*(-1 if i is None else i for i in origins))
         self._at = [*chain.from_iterable(repeat(state, len(self._keys)) for state in states)], self._keys * len(states)
         self._kept = [*chain.from_iterable(lanes[i].kept for i in places)]
-        own = {*map(id, self._kept)}
-        words = any(id(plane) not in own for way in ways for plane in way.planes)
-        self._halves = self._kept if words else []  # of words, which are views of memory that these may leave
-        self._memory = [*map(Tensor.data_ptr, self._halves)]
         both = *self._params, *self._of(job.grads)
         self._guards = TensorGuards(*both, dynamic_dims_sizes=None, dynamic_dims_strides=None)
 
@@ -127,11 +119,58 @@ class _Columns:
 
     def fit(self, job: Job) -> bool:
         """Whether parameters and gradients still look as they did, and the states hold the same tensors."""
-        return (
-            self._guards.check(*self._params, *self._of(job.grads))
-            and all(map(is_, map(getitem, *self._at), self._kept))
-            and [*map(Tensor.data_ptr, self._halves)] == self._memory
-        )
+        return self._guards.check(*self._params, *self._of(job.grads)) and all(map(is_, map(getitem, *self._at), self._kept))
+
+
+class _Served(_Together):
+    """Tensors that torch's own kernel advances."""
+
+    def __init__(self, job: Job, lanes: Sequence[Lane], places: Sequence[int]) -> None:
+        super().__init__(job, lanes, places)
+        self._fused = lanes[places[0]].fused
+        self._column_of = {key: [lanes[i].kept[at] for i in places] for at, key in enumerate(self._keys)}
+
+    def run(self, job: Job, numbers: Sequence[Numbers]) -> None:
+        numbers, grads = self._of(numbers), self._of(job.grads)
+        if numbers.count(numbers[0]) == len(numbers):
+            self._step(self._params, grads, self._column_of, numbers[0])
+            return
+        for one in {id(each): each for each in numbers}.values():
+            mine = [each is one for each in numbers]
+            columns = {key: [*compress(column, mine)] for key, column in self._column_of.items()}
+            self._step([*compress(self._params, mine)], [*compress(grads, mine)], columns, one)
+
+    def _step(
+        self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Mapping[str, Sequence[Tensor]], numbers: Numbers
+    ) -> None:
+        assert self._fused is not None
+        options = self._fused.options(numbers.rule)
+        assert options is not None  # a rule of other pieces has lanes of its own
+        self._fused.step(ps, gs, state, options, numbers.lr, numbers.t)
+
+
+class _Columns(_Together):
+    """Tensors that one compiled function of ours advances, called for each."""
+
+    def __init__(self, job: Job, lanes: Sequence[Lane], places: Sequence[int]) -> None:
+        super().__init__(job, lanes, places)
+        ways = [way for i in places if (way := lanes[i].way) is not None]
+        assert ways[0].raw is not None  # that is what they have in common
+        self._entry, origins = ways[0].raw
+        first = lanes[places[0]]
+        self._dtype, self._device = first.dtype, first.p.device
+        self._h = Vector(len(first.structure.layout), first.dtype)
+        self._lengths = [p.numel() for p in self._params]
+        self._planes = [*zip(*(way.planes for way in ways), strict=True)]
+        self._given = itemgetter(*(-1 if i is None else i for i in origins))
+        own = {*map(id, self._kept)}
+        words = any(id(plane) not in own for way in ways for plane in way.planes)
+        self._halves = self._kept if words else []  # of words, which are views of memory that these may leave
+        self._memory = [*map(Tensor.data_ptr, self._halves)]
+
+    def fit(self, job: Job) -> bool:
+        """Whether memory is where it was, too."""
+        return super().fit(job) and [*map(Tensor.data_ptr, self._halves)] == self._memory
 
     def run(self, job: Job, numbers: Sequence[Numbers]) -> None:
         numbers = self._of(numbers)

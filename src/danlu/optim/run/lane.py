@@ -48,9 +48,10 @@ class Lane:
         dtype: what is computed in.
         line: how it may be laid end to end with others; None where it may not.
         tail: the kernel that goes on from the direction, where there is none for the whole; or None.
+        fused: torch's kernel, where it may stand in for ours; or None.
     """
 
-    __slots__ = ("_at", "_measures", "_plain", "_runner", "dtype", "kept", "keys", "line", "p", "tail", "way")
+    __slots__ = ("_at", "_measures", "_plain", "_runner", "dtype", "fused", "kept", "keys", "line", "p", "tail", "way")
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
@@ -65,6 +66,7 @@ class Lane:
         self._measures: dict[str, Measuring | None] = {}
         self.way = runner.way(p.detach(), dict(zip(self.keys, self.kept, strict=True)))
         self.tail = self._tail() if self.way is None else None
+        self.fused = runner.fused if self.way is None and self._dense() else None
         self.line = self._line() if self.way is None and runner.rule.scope == "element" else None
 
     def fits(self, p: Tensor, state: Mapping[str, Any]) -> bool:
@@ -81,6 +83,12 @@ class Lane:
             return None
         own = {key: x for key, x in zip(self.keys, self.kept, strict=True) if key.split(".")[0] in runner.rule.slots}
         return runner.way(self.p.detach(), own)
+
+    def _dense(self) -> bool:
+        """Whether memory alone, taken in order, tells which numbers belong together; all of the width that is computed in."""
+        p = self.p
+        alike = all(x.dtype == p.dtype and x.shape == p.shape and x.stride() == p.stride() for x in self.kept)
+        return alike and p.dtype == self.dtype and p.device.type in {"cpu", "cuda"} and flat(p.detach()) is not None
 
     def _line(self) -> Line | None:
         if not self._plain or self.p.is_neg() or any(x.shape != self.p.shape for x in self.kept):

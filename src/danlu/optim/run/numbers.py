@@ -27,12 +27,14 @@ class Numbers:
         settled: the numbers of the measures that are settled so far; the missing ones read 1.
 
     Attributes:
+        rule: the rule.
         t: number of the step.
+        lr: after the rate pieces.
     """
 
     def __init__(self, rule: Rule, tick: Tick, settled: Settled) -> None:
-        self.t = tick.t
-        self._tick, self._rule = tick, rule
+        self.t, self.lr = tick.t, tick.lr
+        self.rule, self._tick = rule, tick
         self._floats = rule.scalars(tick)
         self._totals = [settled.get(path, {}).get(name, 1.0) for path, name in rule.settling]
         self._packed: dict[tuple[torch.dtype, torch.device], Tensor] = {}
@@ -41,19 +43,19 @@ class Numbers:
     @cached_property
     def remembered(self) -> Mapping[str, float]:
         """The host numbers of the tensor to keep after the step."""
-        return self._rule.remember(self._tick) if self._rule.memory else {}
+        return self.rule.remember(self._tick) if self.rule.memory else {}
 
     @cached_property
     def tail(self) -> Numbers:
         """The numbers of what follows the direction; the rule has a tail."""
-        assert self._rule.tail is not None
-        return Numbers(self._rule.tail, self._tick, {})
+        assert self.rule.tail is not None
+        return Numbers(self.rule.tail, self._tick, {})
 
     def bound(self, dtype: torch.dtype) -> Mapping[str, Scalars]:
         """The numbers by piece and name; totals in the compute dtype, because a float64 one would widen a scalar parameter."""
         if dtype not in self._bound:
             totals = [x.to(dtype) if isinstance(x, Tensor) else x for x in self._totals]
-            self._bound[dtype] = self._rule.structure.bind([*self._floats, *totals])
+            self._bound[dtype] = self.rule.structure.bind([*self._floats, *totals])
         return self._bound[dtype]
 
     def read(self) -> list[float]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from danlu.optim.fused import fused_of
 from danlu.optim.piece import Codec, OfGradient
 from danlu.optim.rule import Rule
 from danlu.optim.run.blocks import at_size, in_blocks, row_of
@@ -16,7 +17,7 @@ from danlu.optim.run.cache import kind_of, known, note
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, Raw, built, compiler_for
 from danlu.optim.run.staged import fitted, measured, staged
 from danlu.optim.run.tier import allows
-from danlu.optim.run.views import flat, real
+from danlu.optim.run.views import compute_dtype, flat, real
 from danlu.optim.run.words import joined
 
 __all__ = ["AUTO_FROM", "Measuring", "Runner", "Way", "compilable", "pays"]
@@ -63,13 +64,15 @@ class Runner:
         rule: the rule.
         wanted: whether it is to compile.
         required: whether it is an error that it cannot.
+        served: whether torch's own kernel may do it, where there is none of ours.
 
     Attributes:
         stackable: whether equal tensors without a kernel may step in stacks.
         tail: how what follows the direction runs, where the rule has no kernel as a whole; or None.
+        fused: torch's kernel of the rule, where it may be used; or None.
     """
 
-    def __init__(self, rule: Rule, wanted: bool, required: bool) -> None:
+    def __init__(self, rule: Rule, wanted: bool, required: bool, served: bool) -> None:
         self.rule = rule
         self.structure = rule.structure
         self.key = repr(rule.structure)
@@ -79,7 +82,8 @@ class Runner:
         self._laws: dict[tuple[Codec, ...], Rule] = {}
         self._wanted = allows("captured") and wanted  # a word that names no tier is refused either way
         tail = rule.tail if self._wanted and _kind(rule) is None else None
-        self.tail = None if tail is None else Runner(tail, wanted, required)
+        self.tail = None if tail is None else Runner(tail, wanted, required, False)
+        self.fused = fused_of(rule) if served and allows("captured") else None
 
     def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
         """Return how a parameter with its state is advanced by a kernel, or None to run eagerly.
@@ -153,7 +157,7 @@ def _compiled(rule: Rule) -> Rule | None:
 
 
 def pays(rule: Rule, params: Sequence[Tensor], total: int) -> bool:
-    """Whether ``compile="auto"`` compiles a group: the model is large, or the kernels were built before.
+    """Whether ``compile="auto"`` compiles a group: the model is large and torch has no kernel, or ours were built before.
 
     Args:
         rule: of the group.
@@ -166,7 +170,8 @@ def pays(rule: Rule, params: Sequence[Tensor], total: int) -> bool:
     part = _compiled(rule)
     if part is None or not params:
         return False
-    return total >= AUTO_FROM or known(repr(part.structure), {kind_of(p, PARALLEL_FROM) for p in params})
+    large = total >= AUTO_FROM and (fused_of(rule) is None or any(p.dtype != compute_dtype(p) for p in params))
+    return large or known(repr(part.structure), {kind_of(p, PARALLEL_FROM) for p in params})
 
 
 def _say_once(device: str) -> None:
