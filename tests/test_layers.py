@@ -40,7 +40,7 @@ ALLOWED = {
         "optim.values",
         "optim.piece",
         "optim.rule",
-        *(f"optim.{axis}" for axis in ("decay", "direction", "grad", "moment")),
+        *(f"optim.{axis}" for axis in ("average", "decay", "direction", "grad", "moment")),
     },
     "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),

@@ -61,12 +61,13 @@ def test_they_are_taken_for_what_they_are_alone():
     assert FUSED == ["adam", "adamw", "sgd"]
     rule = optim.adamw()
     assert fused_of(rule) is not None
-    assert fused_of(rule.but(rate=rate.LinearDecay(9))) is not None
+    assert fused_of(rule.but(rate=rate.LinearDecay(9), average=average.Swa())) is not None
     others = [
         rule.but(grad=grad.ClipNorm(1.0)),
         rule.but(decay=decay.Cautious(0.1)),
         rule.but(decay=None),
-        rule.but(average=average.Ema(0.9)),
+        rule.but(average=average.Offset(average.Ema(0.9))),
+        rule.but(average=average.Lookahead()),
         rule.but(store=optim.store.BFloat16()),
         rule.but(write=optim.write.Stochastic()),
         rule.but(moments={**rule.moments, "exp_avg": moment.Ema(0.9, debias=False)}),
@@ -93,6 +94,20 @@ def test_only_auto_takes_them(monkeypatch):
     assert kernels(compile=False) == [False] * 4
     monkeypatch.setenv("DANLU_ENGINE", "eager")
     assert kernels(compile="auto") == [False] * 4
+
+
+@served
+@pytest.mark.parametrize("piece", [average.Ema(0.9, every=3), average.Swa(start=4), average.Polynomial(2.0)], ids=str)
+def test_a_running_average_follows(way, piece):
+    ours, law = start(SHAPES), start(SHAPES)
+    served, eager = (
+        optim.create("adamw", params, average=piece, compile=how) for params, how in ((ours, "auto"), (law, False))
+    )
+    assert gap(step(served, ours), step(eager, law)) <= 1e-13
+    assert all(lane.fused is not None for lane in lanes(served).values())
+    apart = [served.state[p]["average"] for p in ours], [eager.state[p]["average"] for p in law]
+    assert gap(*apart) <= 1e-13
+    assert gap(apart[0], [p.detach() for p in ours]) >= 1e-3
 
 
 @served

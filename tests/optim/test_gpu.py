@@ -27,6 +27,13 @@ def test_kernels_on_a_gpu_agree_with_the_cpu(name, compile):
         assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("way", ["fused"], indirect=True)
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_torchs_kernels_on_a_gpu_agree_with_the_cpu(way, name):
+    for ours, theirs in zip(walked(name, "cuda", "auto"), walked(name, "cpu", False), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["adafactor", "lamb", "came", "adamw_8bit"])
 def test_wider_rules_on_a_gpu_agree_with_the_cpu(name):
     for ours, theirs in zip(walked(name, "cuda", False), walked(name, "cpu", False), strict=True):

@@ -28,7 +28,7 @@ def fitted(optimizer_name, out=None, **options):
 
 def test_the_trainer_evaluates_at_the_average_and_trains_on():
     model, optimizer, result = fitted("adamw", average=optim.average.Ema(0.5))
-    raw, _, plain = fitted("adamw", compile=False)  # the law: torch's kernel would serve here, and rounds otherwise
+    raw, _, plain = fitted("adamw")
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), raw.parameters(), strict=True))
     with at_average(optimizer):
         averaged = evaluate(model, loss, DATA)["valid/loss"]

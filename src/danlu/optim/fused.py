@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from danlu.optim.average.running import AbstractRunning
 from danlu.optim.decay.decoupled import Decoupled
 from danlu.optim.decay.l2 import L2
 from danlu.optim.direction.plain import Plain
@@ -19,7 +20,7 @@ from danlu.optim.moment.heavy_ball import HeavyBall
 from danlu.optim.moment.peak import Peak
 from danlu.optim.piece import Rate
 from danlu.optim.rule import Rule
-from danlu.optim.values import square
+from danlu.optim.values import Tick, square
 
 __all__ = ["Fused", "fused_of"]
 
@@ -30,14 +31,16 @@ Options = Mapping[str, Any]  # what a kernel is told beside tensors and lr
 def fused_of(rule: Rule) -> Fused | None:
     """Return torch's kernel of exactly this rule, whatever its numbers: Adam, AdamW, AMSGrad of both, and SGD; or None.
 
-    Rates may come on top where they are made on the host, and gradients may be negated. Results agree with the law's to
-    rounding; magnitudes below 1e-36 are not flushed.
+    Rates may come on top where they are made on the host, gradients may be negated, and a running average may follow. Results
+    agree with the law's to rounding; magnitudes below 1e-36 are not flushed.
     """
     if rule.grad not in {(), (Negate(),)} or any(type(x).watch is not Rate.watch for x in rule.rate):
         return None
+    if not isinstance(rule.average, (AbstractRunning, type(None))):
+        return None
     for fused in (_ADAM, _SGD):
         options = fused.options(rule)
-        if options is not None and fused.rule(options).but(grad=rule.grad, rate=rule.rate) == rule:
+        if options is not None and fused.rule(options).but(grad=rule.grad, rate=rule.rate, average=rule.average) == rule:
             return fused
     return None
 
@@ -54,8 +57,16 @@ class Fused(ABC):
         """The rule that the kernel is, told this."""
 
     @abstractmethod
-    def step(self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Columns, options: Options, lr: float, t: int) -> None:
-        """Advance parameters and their states by step number t; all tensors on one device."""
+    def advance(self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Columns, options: Options, lr: float, t: int) -> None:
+        """Advance parameters and their moments by step number t; all tensors on one device."""
+
+    def step(self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Columns, rule: Rule, tick: Tick) -> None:
+        """Advance parameters and their states by a tick, with lr after the rate pieces; the rule has the kernel's pieces."""
+        options = self.options(rule)
+        assert options is not None
+        self.advance(ps, gs, state, options, tick.lr, tick.t)
+        if rule.average is not None and (weight := rule.average.scalars(tick)["new"]):
+            torch._foreach_lerp_([*state["average"]], [*ps], weight)
 
 
 class _Adam(Fused):
@@ -74,7 +85,7 @@ class _Adam(Fused):
         moments = {"exp_avg": Ema(options["beta1"]), "exp_avg_sq": Peak(v) if options["amsgrad"] else v}
         return Rule(Ratio(options["eps"]), moments, decay=decay(options["weight_decay"]))
 
-    def step(self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Columns, options: Options, lr: float, t: int) -> None:
+    def advance(self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Columns, options: Options, lr: float, t: int) -> None:
         own = {**options}
         kernel = torch._fused_adamw_ if own.pop("decoupled") else torch._fused_adam_
         m, v, peak = (list(state.get(key, ())) for key in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"))
@@ -95,7 +106,7 @@ class _Sgd(Fused):
         moments = {"momentum_buffer": ball} if options["momentum"] else {}
         return Rule(Plain(), moments, decay=L2(options["weight_decay"]))
 
-    def step(self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Columns, options: Options, lr: float, t: int) -> None:
+    def advance(self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Columns, options: Options, lr: float, t: int) -> None:
         torch._fused_sgd_([*ps], [*gs], [*state.get("momentum_buffer", ())], lr=lr, is_first_step=t == 1, **options)
 
 

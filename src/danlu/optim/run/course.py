@@ -144,9 +144,7 @@ class _Served(_Together):
         self, ps: Sequence[Tensor], gs: Sequence[Tensor], state: Mapping[str, Sequence[Tensor]], numbers: Numbers
     ) -> None:
         assert self._fused is not None
-        options = self._fused.options(numbers.rule)
-        assert options is not None  # a rule of other pieces has lanes of its own
-        self._fused.step(ps, gs, state, options, numbers.lr, numbers.t)
+        self._fused.step(ps, gs, state, numbers.rule, numbers.tick)
 
 
 class _Columns(_Together):

@@ -28,13 +28,12 @@ class Numbers:
 
     Attributes:
         rule: the rule.
-        t: number of the step.
-        lr: after the rate pieces.
+        tick: the step.
+        t: its number.
     """
 
     def __init__(self, rule: Rule, tick: Tick, settled: Settled) -> None:
-        self.t, self.lr = tick.t, tick.lr
-        self.rule, self._tick = rule, tick
+        self.rule, self.tick, self.t = rule, tick, tick.t
         self._floats = rule.scalars(tick)
         self._totals = [settled.get(path, {}).get(name, 1.0) for path, name in rule.settling]
         self._packed: dict[tuple[torch.dtype, torch.device], Tensor] = {}
@@ -43,13 +42,13 @@ class Numbers:
     @cached_property
     def remembered(self) -> Mapping[str, float]:
         """The host numbers of the tensor to keep after the step."""
-        return self.rule.remember(self._tick) if self.rule.memory else {}
+        return self.rule.remember(self.tick) if self.rule.memory else {}
 
     @cached_property
     def tail(self) -> Numbers:
         """The numbers of what follows the direction; the rule has a tail."""
         assert self.rule.tail is not None
-        return Numbers(self.rule.tail, self._tick, {})
+        return Numbers(self.rule.tail, self.tick, {})
 
     def bound(self, dtype: torch.dtype) -> Mapping[str, Scalars]:
         """The numbers by piece and name; totals in the compute dtype, because a float64 one would widen a scalar parameter."""

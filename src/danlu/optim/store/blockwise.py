@@ -69,7 +69,7 @@ class AbstractBlockwise(Codec):
         if x.numel() < self.min_size:
             return {"": x}
         rows = self._blocks(torch.relu(x) if self.root else x)
-        size = rows.abs()
+        size = rows if self.root else rows.abs()
         scale = size.amax(1)
         if self.root:  # the root of the largest is the largest root, and one root per block
             size, scale = size.sqrt(), scale.sqrt()
