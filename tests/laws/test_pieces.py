@@ -108,6 +108,22 @@ def test_a_moment_says_truly_whether_its_first_reading_is_the_gradient(info, deb
 
 
 @pytest.mark.parametrize("info", EVERY)
+def test_what_is_declared_a_magnitude_is_never_negative(info):
+    """Stores take the root of it without looking. Gradients of all sizes, that fade, rest, turn and come back."""
+    for fields in settings(info):
+        rule = host(info.axis, sample(info, **fields))
+        p = torch.nn.Parameter(torch.randn(6, 4, dtype=dtype_for(rule), generator=torch.Generator().manual_seed(0)))
+        optimizer = optim.Optimizer([p], rule, lr=0.01, compile=False)
+        draw = torch.Generator().manual_seed(1)
+        for k, size in enumerate((1, 1, 1e-3, 1e-10, 0, 0, 1e-18, 1e-22, 1e6, 1e-6, -1, -1, 0, 1)):
+            g = size * torch.randn(p.shape, dtype=torch.float64, generator=draw).to(p.dtype)
+            p.grad = g if k % 3 else g.abs()
+            step(optimizer, k)
+        for slot in optimizer.rule().magnitudes & set(optimizer.state[p]):
+            assert not (optimizer.state[p][slot] < 0).any(), slot
+
+
+@pytest.mark.parametrize("info", EVERY)
 def test_a_rule_prints_compares_and_pickles(info):
     rule = host(info.axis, sample(info))
     assert pickle.loads(pickle.dumps(rule)) == rule

@@ -27,6 +27,19 @@ FREE = {  # options that leave nothing in the unit of the gradient, or of the gr
 
 
 @pytest.mark.parametrize("name", PRESETS)
+def test_what_is_declared_a_magnitude_is_never_negative(name):
+    """Stores take the root of it without looking. Gradients of all sizes, that fade, rest, turn and come back."""
+    params = start([(6, 4), (5,), ()], torch.float32)
+    optimizer = make(name, params)
+    rows = gradients(params, 14)
+    for k, (row, size) in enumerate(zip(rows, [1, 1, 1e-3, 1e-10, 0, 0, 1e-18, 1e-22, 1e6, 1e-6, -1, -1, 0, 1], strict=True)):
+        advance(optimizer, [[g * size if k % 3 else (g * size).abs() for g in row]])
+    for p in params:
+        for slot in optimizer.rule().magnitudes & set(optimizer.state[p]):
+            assert not (optimizer.state[p][slot] < 0).any(), slot
+
+
+@pytest.mark.parametrize("name", PRESETS)
 @given(
     at=st.integers(0, STEPS),
     seed=st.integers(0, 2**16),

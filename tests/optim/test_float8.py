@@ -22,7 +22,8 @@ def table(root):
 @pytest.mark.parametrize("root", [False, True])
 def test_codes_are_the_nearest_values(root, dtype):
     codec, values = Float8(root=root), torch.tensor(table(root))
-    got = codec.decode({"code": torch.arange(256, dtype=torch.uint8), "scale": torch.ones(1)}, torch.empty(256, dtype=dtype))
+    unit = torch.full((1,), 1 / codec.peak)  # the scale of a block whose largest magnitude is 1
+    got = codec.decode({"code": torch.arange(256, dtype=torch.uint8), "scale": unit}, torch.empty(256, dtype=dtype))
     torch.testing.assert_close(got.double().sqrt() if root else got.double(), values, rtol=1e-6, atol=1e-12)
     source = torch.Generator().manual_seed(0)
     x = 10.0 ** (-5.5 * torch.rand(1 << 14, dtype=torch.float64, generator=source))

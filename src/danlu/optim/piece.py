@@ -208,6 +208,7 @@ class Codec(Piece):
 
     axis: ClassVar[str] = "store"
     fresh: ClassVar[bool] = True
+    costly: ClassVar[bool] = False  # whether a kernel had better keep a value in memory than decode it once more
 
     @property
     def row(self) -> int:

@@ -112,6 +112,8 @@ def _build(rule: Rule, places: Sequence[Place], tensors: Sequence[Tensor], paral
     examples = [torch.ones(length, *x.shape[1:], dtype=x.dtype, device=x.device) for x in tensors]
     examples.append(torch.ones(len(rule.layout), dtype=compute, device=p.device))
     options = {"cpp.threads": -1 if parallel else 1, "cpp.simdlen": _simdlen(tensors)}
+    if p.ndim > 1 and not any(codec.costly for codec in rule.codecs.values()):
+        options["realize_opcount_threshold"] = 100  # 30 is inductor's: it would write a direction to memory and read it again
     inputs, compiled = _capture(law_of(rule.structure, places, compute), examples, options)
 
     def fresh(n: int) -> list[Tensor | int]:

@@ -65,25 +65,25 @@ class AbstractBlockwise(Codec):
         return Dense() if count < self.min_size else replace(self, min_size=0)
 
     def encode(self, x: Tensor, h: Scalars) -> dict[str, Tensor]:
-        """Return a code of one byte per element, and a float32 scale per block."""
+        """Return a code of one byte per element, and per block a float32 scale, that of the value 1."""
         if x.numel() < self.min_size:
             return {"": x}
-        rows = self._blocks(torch.relu(x) if self.root else x)
+        rows = self._blocks(x)
         size = rows if self.root else rows.abs()
         scale = size.amax(1)
         if self.root:  # the root of the largest is the largest root, and one root per block
             size, scale = size.sqrt(), scale.sqrt()
-        code = self.code(size * (self.peak / scale.clamp_min(torch.finfo(x.dtype).tiny))[:, None], rows)
+        scale = scale / self.peak  # once per block and step; a kernel would divide again in every pass
+        code = self.code(size * scale.clamp_min(torch.finfo(x.dtype).tiny).reciprocal()[:, None], rows)
         if code.shape != x.shape:
             code = code.view(-1)[: x.numel()].view(x.shape)
         return {"code": code.to(torch.uint8), "scale": scale.float()}
 
     def decode(self, parts: Mapping[str, Tensor], like: Tensor) -> Tensor:
-        """Return s times the values."""
+        """Return the scale times the values."""
         if "" in parts:
             return parts[""].to(like.dtype)
-        scale = parts["scale"].to(like.dtype) / self.peak
-        x = self._blocks(self.value(parts["code"]).to(like.dtype)) * scale[:, None]
+        x = self._blocks(self.value(parts["code"]).to(like.dtype)) * parts["scale"].to(like.dtype)[:, None]
         if x.shape != like.shape:
             x = x.view(-1)[: like.numel()].view(like.shape)
         return x * x if self.root else x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ class Int8(AbstractBlockwise):
         root: keep √x, with a table without negative entries: for magnitudes.
         min_size: tensors of fewer elements stay dense (the paper's 4096 keeps biases and norms exact).
     """
+
+    costly: ClassVar[bool] = True
 
     def code(self, unit: Tensor, x: Tensor) -> Tensor:
         """Return the place in the table, counted from its lowest entry."""
