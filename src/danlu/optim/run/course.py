@@ -129,6 +129,11 @@ class _Served(_Together):
         super().__init__(job, lanes, places)
         self._fused = lanes[places[0]].fused
         self._column_of = {key: [lanes[i].kept[at] for i in places] for at, key in enumerate(self._keys)}
+        self._own = TensorGuards(*self._kept, dynamic_dims_sizes=None, dynamic_dims_strides=None) if self._kept else None
+
+    def fit(self, job: Job) -> bool:
+        """Whether the states look as they did, too: torch's kernel takes memory in order, whatever its strides."""
+        return super().fit(job) and (self._own is None or self._own.check(*self._kept))
 
     def run(self, job: Job, numbers: Sequence[Numbers]) -> None:
         numbers, grads = self._of(numbers), self._of(job.grads)
