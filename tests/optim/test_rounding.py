@@ -1,11 +1,15 @@
 """Sixteen bits: roundings that are right on average, compensation that loses nothing, and kernels that undo neither."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from torch._inductor import cpu_vec_isa
 
 from danlu import optim
 from danlu.optim.formulas.rounding import bfloat16_at, bfloat16_nearest, draws, seed_number
+from danlu.optim.run import kernel
 from danlu.optim.store import BFloat16, Dense
 from danlu.optim.write import Kahan, Stochastic
 from tests.golden.replay import load
@@ -85,6 +89,29 @@ def test_a_bfloat16_average_forgets_on_average_where_nearest_never_does():
         left[codec] = (kept.double() / (1e-3 * first.double().square())).mean().item()
     assert left[Dense(torch.bfloat16)] >= 0.99
     assert abs(left[BFloat16()] / 0.999**500 - 1) <= 0.01
+
+
+@pytest.mark.parametrize(("planes", "bits"), [([torch.bfloat16], 256), ([torch.float32], None), ([torch.bfloat16] * 2, None)])
+def test_an_only_narrow_slot_has_vectors_that_need_no_mask(planes, bits, monkeypatch):
+    """Where vectors have 512 bits; where they are shorter, nothing is chosen."""
+    tensors = [torch.empty(1), torch.empty(1), *(torch.empty(1, dtype=dtype) for dtype in planes)]
+    for width, chosen in ((512, bits), (256, None)):
+        monkeypatch.setattr(cpu_vec_isa, "pick_vec_isa", lambda width=width: SimpleNamespace(bit_width=lambda: width))
+        assert kernel._simdlen(tensors) == chosen
+
+
+@pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no compiler")
+def test_a_kernel_with_an_only_narrow_slot_is_its_rule():
+    moved = []
+    for compiled in (False, True):
+        p = torch.nn.Parameter(torch.tensor(START))
+        optimizer = optim.create("lion", [p], lr=1e-3, store=Dense(torch.bfloat16), compile=compiled)
+        for g in KAHAN["grads/w"]:
+            p.grad = torch.tensor(g)
+            optimizer.step()
+        moved.append((p.detach(), optimizer.state[p]["exp_avg"]))
+    assert all(torch.equal(a, b) for a, b in zip(*moved, strict=True))
+    assert moved[0][1].dtype == torch.bfloat16
 
 
 def walk(write=None, dtype=torch.bfloat16, store=None, compile=False):
