@@ -61,6 +61,8 @@ def test_draws_are_uniform_and_independent():
     assert ((torch.bincount(one.long() >> 10, minlength=64) - 64.0).square() / 64).sum() <= 120.0
     cut = draws(x, 7.0).double(), (x.view(torch.int32) & 0xFFFF).double()
     assert torch.corrcoef(torch.stack(cut))[0, 1].abs() <= 0.02
+    steps = draws(x, 7.0).double(), draws(x, 8.0).double()
+    assert torch.corrcoef(torch.stack(steps))[0, 1].abs() <= 0.02
     for lag in (1, 2, 7):  # steps of one element
         assert torch.corrcoef(torch.stack([one[lag:], one[:-lag]]).double())[0, 1].abs() <= 0.06
     same = torch.ones(1 << 12)
@@ -100,7 +102,7 @@ def test_an_only_narrow_slot_has_vectors_that_need_no_mask(planes, bits, monkeyp
         assert kernel._simdlen(tensors) == chosen
 
 
-@pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no compiler")
+@pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no C++ compiler")
 def test_a_kernel_with_an_only_narrow_slot_is_its_rule():
     moved = []
     for compiled in (False, True):
