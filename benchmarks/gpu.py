@@ -100,6 +100,7 @@ def contestants(preset: str, modules: dict[str, Any]) -> Iterator[tuple[str, Cal
     lr = optim.preset(preset).lr
     yield "danlu", lambda params: optim.create(preset, params, compile=True)
     yield "danlu eager", lambda params: optim.create(preset, params, compile=False)
+    yield "danlu graphed", lambda params: Replayed(optim.create(preset, params, compile=True))
     for title, cls, keywords in peers(preset, modules):
         yield title, lambda params, cls=cls, keywords=keywords: steps(cls, params, lr, keywords)
     if preset == "adamw_8bit":
@@ -108,6 +109,13 @@ def contestants(preset: str, modules: dict[str, Any]) -> Iterator[tuple[str, Cal
                 library.split(".")[0],
                 lambda params, library=library, cls=cls: getattr(importlib.import_module(library), cls)(params, lr=lr),
             )
+
+
+class Replayed:
+    """An optimizer whose steps are replayed from a CUDA graph."""
+
+    def __init__(self, optimizer: optim.Optimizer) -> None:
+        self.step = optim.graphed(optimizer.step, optimizer)
 
 
 def burst(make: Callable[[list[Tensor]], Any], shapes: Any, device: torch.device) -> Callable[[], None]:

@@ -2,22 +2,39 @@
 
 import dataclasses
 import inspect
+import math
 import pickle
 import re
 import typing
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from danlu import optim
 from danlu.optim.moment import Ema
 from danlu.optim.piece import Codec, Decay
 from danlu.optim.roles import ROLES
+from danlu.optim.run.fed import host_reads
 from danlu.optim.store import Dense
-from danlu.optim.values import Signal
+from danlu.optim.values import Signal, Tick
 from danlu.ranges import hints
-from tests.laws.samples import TOLERANCE, WALKS, dtype_for, host, infos, interval, sample, settings, step, trace, variants
+from tests.laws.samples import (
+    SHAPES,
+    TOLERANCE,
+    WALKS,
+    dtype_for,
+    host,
+    infos,
+    interval,
+    sample,
+    settings,
+    step,
+    trace,
+    variants,
+)
 
 EVERY = [pytest.param(info, id=f"{info.axis}.{info.name}") for info in infos()]
 KNOBS = [
@@ -83,6 +100,34 @@ def test_numbers_do_not_shape_the_computation(info):
         if interval(hint) is not None and "Structural" not in repr(hint) and getattr(piece, name) is not None:
             for other in variants(info, name):
                 assert repr(other.structure()) == repr(piece.structure())
+
+
+class Unread(TorchDispatchMode):
+    """Refuses to read a value on the host."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func is not torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("info", EVERY)
+def test_numbers_may_lie_on_a_device(info):
+    """As a recorded step has them: a law reads on the host what it declares, and nothing else."""
+    for fields in settings(info):
+        rule = host(info.axis, sample(info, **fields))
+        places = host_reads(rule, events=True) + host_reads(rule, events=False)
+        for shape in SHAPES:
+            p, g = (torch.linspace(-1.0, 2.0, math.prod(shape), dtype=torch.float64).reshape(shape) + x for x in (0.1, 0.3))
+            planes = rule.init(p, p.dtype)
+            for t in (1, 2, 3):
+                tick = rule.ticked(Tick(t, 0.1, 0.2, rule.memory, rule.shared, 1.0))
+                floats = [*rule.scalars(tick), *[0.5] * len(rule.settling)]
+                numbers = [x if i in places else torch.tensor(x, dtype=p.dtype) for i, x in enumerate(floats)]
+                wanted, new = rule.structure.step(p, g, planes, rule.structure.bind(floats))
+                with Unread() if not any(floats[i] for i in host_reads(rule, events=True)) else nullcontext():
+                    found, _ = rule.structure.step(p, g, planes, rule.structure.bind(numbers))
+                assert torch.allclose(found.double(), wanted.double(), rtol=1e-12, atol=1e-12, equal_nan=True)
+                p, planes = wanted, new
 
 
 @pytest.mark.parametrize("info", [p for p in EVERY if p.values[0].cls.skips_roles])

@@ -34,7 +34,7 @@ def said(make_error, kind=ValueError):
         ("AdamW", {"eps": math.nan}, "adamw: eps must be in (0, inf), got nan"),
         ("AdamW", {"weight_decay": -0.1}, "adamw: weight_decay must be in [0, inf), got -0.1"),
         ("AdamW", {"amsgrad": 1}, "adamw: amsgrad must be True or False, got 1"),
-        ("AdamW", {"capturable": True}, "adamw: capturable=True is not offered; leave it False"),
+        ("AdamW", {"capturable": True}, "adamw: leave capturable False: optim.graphed records steps in CUDA graphs"),
         ("AdamW", {"differentiable": True}, "adamw: differentiable=True is not offered; leave it False"),
         ("SGD", {"momentum": 1.0}, "sgd: momentum must be in [0, 1), got 1.0"),
         ("SGD", {"nesterov": True}, "sgd: nesterov needs momentum in (0, 1) and dampening 0, got 0.0 and 0.0"),

@@ -78,3 +78,31 @@ def test_release_on_a_gpu_walks_as_the_usual_loop():
         return [p.detach().cpu() for p in net.parameters()]
 
     assert all(map(torch.equal, moved(True), moved(False)))
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("name", ["adamw", "muon", "furnace", "lamb"])
+def test_replays_on_a_gpu_walk_as_the_usual_loop(name, compile):
+    """A clip, a schedule and a rule that decomposes matrices in some steps."""
+
+    def moved(graph):
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)).cuda()
+        clip = optim.grad.ClipNorm(0.5)
+        optimizer = optim.create(name, net, lr=0.01, compile=compile, grad=clip)
+        x = torch.empty(4, 8, device="cuda")
+
+        def iteration():
+            optimizer.zero_grad()
+            net(x).square().mean().backward()
+            optimizer.step()
+
+        call = optim.graphed(iteration, optimizer) if graph else iteration
+        for k in range(14):
+            x.copy_(torch.randn(4, 8, generator=torch.Generator().manual_seed(k)))
+            optimizer.param_groups[0]["lr"] = 0.01 / (k + 1)
+            call()
+        return [p.detach().cpu() for p in net.parameters()]
+
+    for ours, theirs in zip(moved(True), moved(False), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -6,6 +6,7 @@ from danlu.optim.catalog import pieces
 from danlu.optim.create import create
 from danlu.optim.engine import Optimizer
 from danlu.optim.explain import explain
+from danlu.optim.graphed import graphed
 from danlu.optim.groups import groups, layer_decay, table, when
 from danlu.optim.roles import roles
 from danlu.optim.roster import find_preset as preset
@@ -23,6 +24,7 @@ __all__ = [
     "direction",
     "explain",
     "grad",
+    "graphed",
     "groups",
     "layer_decay",
     "modify",

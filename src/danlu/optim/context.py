@@ -50,7 +50,7 @@ class Context:
         self.lr_scale: Scalar | None = None
         self.readings: dict[str, Reading] = {}
         self.new: dict[str, Tensor] = {}
-        self._old = old
+        self.old = old
         self._store = store
         self._h = h
 
@@ -78,7 +78,7 @@ class Context:
 
     def load(self, slot: str) -> Tensor:
         """The old value of a slot."""
-        return self._decode(slot, self._old)
+        return self._decode(slot, self.old)
 
     def save(self, slot: str, x: Tensor) -> Tensor:
         """Keep the new value of a slot; return it as this step is to read it (fresh, or as stored)."""
@@ -90,7 +90,7 @@ class Context:
 
     def keep(self, slot: str) -> None:
         """Leave a slot as it is stored: it is not encoded again, and the engine does not write it."""
-        self.new.update(self._parts(slot, self._old))
+        self.new.update(self._parts(slot, self.old))
 
     def run(self, name: str, moment: Moment, g: Tensor, h: Scalars) -> Reading:
         """Advance a moment by g through its store, and read it."""

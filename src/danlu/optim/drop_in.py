@@ -29,7 +29,7 @@ class DropIn(Optimizer):
         maximize: climb instead of descend.
         foreach: accepted as torch's hint and not needed: the engine chooses how a rule runs.
         fused: likewise.
-        capturable: only False: steps inside CUDA graphs are not offered yet.
+        capturable: only False: any step is recorded in a CUDA graph through `graphed`.
         differentiable: only False: steps are not differentiated through.
         compile: True, False or "auto"; see `Optimizer`.
         buffers: "copy" or "average"; None for the preset's choice. See `Optimizer`.
@@ -68,9 +68,10 @@ class DropIn(Optimizer):
         buffers: AtAverage | None = None,
         **options: Any,
     ) -> None:
-        for name, value in {"capturable": capturable, "differentiable": differentiable}.items():
-            if value:
-                raise ValueError(f"{self.preset.name}: {name}=True is not offered; leave it False")
+        if capturable:
+            raise ValueError(f"{self.preset.name}: leave capturable False: optim.graphed records steps in CUDA graphs")
+        if differentiable:
+            raise ValueError(f"{self.preset.name}: differentiable=True is not offered; leave it False")
         chosen = {**self._positional(args, options), **options}
         rate = self.preset.lr if lr is None else lr
         super().__init__(params, Named(self.preset, chosen), rate, maximize=maximize, compile=compile, buffers=buffers)

@@ -20,7 +20,8 @@ from danlu.optim.params import Params, listed
 from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.release import refuse_together, stepping_hooks
 from danlu.optim.rule import Rule
-from danlu.optim.run.around import displaced
+from danlu.optim.run.around import beside, displaced
+from danlu.optim.run.fed import FedStep
 from danlu.optim.run.hooks import heard, unrecorded
 from danlu.optim.run.job import Job
 from danlu.optim.run.point import at_average
@@ -65,6 +66,7 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     skipped: int
+    recorded: FedStep | None = None  # what `step` does while `graphed` prepares or records it
 
     def __init__(
         self,
@@ -130,7 +132,7 @@ class Optimizer(torch.optim.Optimizer):
         rule = builder.build({name: plain(group[name]) for name in builder.options}).without(*group.get("without", ()))
         return rule.climbing() if group["maximize"] else rule
 
-    def _plan(self, index: int) -> Plan:
+    def plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""
         group = self.param_groups[index]
         given = [*map(group.get, (*group.get("rule", self._builder).options, "maximize", "without"))]
@@ -140,7 +142,7 @@ class Optimizer(torch.optim.Optimizer):
         values = plain(given)
         if plan is None or plan.values != values:
             rule = self._build(group)
-            runner = Runner(rule, self._compiles(rule, group), self._compile is True, self._compile == "auto")
+            runner = self.runner(rule, group, self._compile == "auto")
             new = self._plans[index] = Plan(rule, given, values, runner)
             if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
                 new.lanes = plan.lanes
@@ -155,13 +157,17 @@ class Optimizer(torch.optim.Optimizer):
             group["compiled"] = pays(rule, group["params"], sum(p.numel() for g in self.param_groups for p in g["params"]))
         return group["compiled"]
 
+    def runner(self, rule: Rule, group: dict[str, Any], served: bool) -> Runner:
+        """How a rule runs in a group; `served`: by torch's kernels where there are none of ours."""
+        return Runner(rule, self._compiles(rule, group), self._compile is True, served)
+
     def rule(self, group: int = 0) -> Rule:
         """Return the rule that a group follows now."""
-        return self._plan(group).rule
+        return self.plan(group).rule
 
     @property
     def _rules(self) -> list[Rule]:
-        return [self._plan(i).rule for i in range(len(self.param_groups))]
+        return [self.plan(i).rule for i in range(len(self.param_groups))]
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -214,6 +220,8 @@ class Optimizer(torch.optim.Optimizer):
         """
         needs = self.needs
         self._check_here()
+        if self.recorded is not None:
+            return self.recorded.act(list(self.jobs()))
         refuse_without(self._builder.name, needs, closure, loss)
         value, usable = (None, True) if closure is None else self._evaluate(closure)
         if not usable:
@@ -221,11 +229,15 @@ class Optimizer(torch.optim.Optimizer):
             return value
         given = value if loss is None else loss
         read = float(given) if "loss" in needs and given is not None else math.nan
-        if self._advance(list(self._jobs()), read):  # every refusal happens before any state exists
-            self._buffers.follow(map(self.rule, range(len(self.param_groups))))
+        if self._advance(list(self.jobs()), read):  # every refusal happens before any state exists
+            self.follow_buffers()
         else:
             self._skip()
         return value
+
+    def follow_buffers(self) -> None:
+        """Take the module's buffers into their averages, after a step was taken."""
+        self._buffers.follow(map(self.rule, range(len(self.param_groups))))
 
     def _advance(self, jobs: Sequence[Job], loss: float) -> bool:
         """Step these tensors together; False, and nothing has changed, when a measure over them is not finite."""
@@ -243,7 +255,7 @@ class Optimizer(torch.optim.Optimizer):
                 self.param_groups[index]["shared"] = numbers
         return True
 
-    def _jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[Job]:
         """What each group has to do."""
         for index, group in enumerate(self.param_groups):
             if (job := self._job(index, group["params"])) is not None:
@@ -274,7 +286,7 @@ class Optimizer(torch.optim.Optimizer):
     def _release(self, p: Tensor, index: int) -> None:
         """Advance one parameter; its gradient is complete."""
         self._check_here()
-        refuse_together(self._builder.name, self._plan(index).rule)  # an option may have been written
+        refuse_together(self._builder.name, self.plan(index).rule)  # an option may have been written
         if (job := self._job(index, [p])) is not None:
             self._advance([job], math.nan)
 
@@ -286,14 +298,10 @@ class Optimizer(torch.optim.Optimizer):
             The value at the parameters, and whether the gradients are those of the right place.
         """
         value = closure()
-        jobs: list[Job] = []
         for index in range(len(self.param_groups)):
-            self._plan(index)  # a closure may write options
-        for job in self._jobs():
-            if (beside := job.rule.beside) is not None:
-                ascent = 1.0 if self.param_groups[job.group]["maximize"] else -1.0  # an lr: against the way of the rule
-                states = [{"step": (state or {}).get("step", 0)} for state in job.states]
-                jobs.append(Job(job.params, job.grads, states, beside, job.group, ascent, 1.0))
+            self.plan(index)  # a closure may write options
+        found = (beside(job, self.param_groups[job.group]["maximize"]) for job in self.jobs())
+        jobs = [job for job in found if job is not None]
         if not jobs:
             return value, True
         with displaced(jobs) as finite:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from danlu.optim.members import refuse_rate, refuse_sparse
+from danlu.optim.members import refuse_capture, refuse_rate, refuse_sparse
 from danlu.optim.plan import Plan
 from danlu.optim.run.job import Job
 from danlu.optim.run.words import paired
@@ -62,7 +62,12 @@ def _entries(states: States, params: Sequence[Tensor]) -> list[Any]:
 
 
 def complete(job: Job, plan: Plan, states: States) -> None:
-    """Give each tensor of a job everything that its rule keeps: a state may be new, and a rule may have gained a slot."""
+    """Give each tensor of a job everything that its rule keeps: a state may be new, and a rule may have gained a slot.
+
+    Raises:
+        RuntimeError: while a CUDA graph records.
+    """
+    refuse_capture(job.params[0])
     if job.known:
         return
     job.states = [states[p] for p in job.params]

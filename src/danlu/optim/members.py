@@ -22,6 +22,7 @@ __all__ = [
     "merged",
     "named",
     "plain",
+    "refuse_capture",
     "refuse_rate",
     "refuse_sharded",
     "refuse_sparse",
@@ -98,6 +99,19 @@ def refuse_without(owner: str, needs: frozenset[Need], closure: object, loss: ob
         raise ValueError(f"{owner}: this rule evaluates the model again: call step(closure)")
     if "loss" in needs and closure is None and loss is None:
         raise ValueError(f"{owner}: this rule reads the loss: call step(loss=loss.item()) or step(closure)")
+
+
+def refuse_capture(p: Tensor) -> None:
+    """Refuse to step while a CUDA graph records: replays would repeat the numbers of this step for ever.
+
+    Raises:
+        RuntimeError: saying what to do instead.
+    """
+    if p.is_cuda and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(
+            "step() while a CUDA graph records, which would repeat the numbers of this step for ever; let "
+            "danlu.optim.graphed(iteration, optimizer) record it"
+        )
 
 
 def refuse_sparse(group: Mapping[str, Any], owner: str) -> None:

@@ -54,6 +54,8 @@ class Piece(ABC):
     scope: ClassVar[Scope] = "element"
     needs: ClassVar[frozenset[Need]] = frozenset({"grad"})
     skips_roles: ClassVar[frozenset[str]] = frozenset()  # parameters that it leaves alone, where roles are known
+    reads_on_host: ClassVar[frozenset[str]] = frozenset()  # scalars that its law takes as host numbers, not as tensors
+    events: ClassVar[frozenset[str]] = frozenset()  # those that are 0 but for steps in which the law decomposes matrices
     wants_scale: ClassVar[bool] = False  # whether it reads a second moment (or another magnitude), which the rule must have
 
     def __post_init__(self) -> None:

@@ -37,10 +37,10 @@ from danlu.optim.tail import tail_of
 from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Sight, Start, Tick
 from danlu.registry import did_you_mean
 
-__all__ = ["SLOTS", "Rule"]
+__all__ = ["SLOTS", "ByPath", "Layout", "Rule"]
 
 Layout = tuple[tuple[str, str], ...]  # (path of the piece, name of its scalar), in the order of the packed vector h
-Numbers = Mapping[str, Scalars]  # the numbers of each piece, by path
+ByPath = Mapping[str, Scalars]  # the numbers of each piece, by path
 
 _TUPLES = ("rate", "grad", "modify", "after_lr")
 _OPTIONAL = ("decay", "average", "write", "around")
@@ -311,7 +311,7 @@ class Rule:
         return h
 
     def step(
-        self, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: Numbers, dtype: torch.dtype | None = None
+        self, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: ByPath, dtype: torch.dtype | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the new parameter and the new stored state; pure and out of place.
 
@@ -326,11 +326,11 @@ class Rule:
         self.begin(c, h)
         return self.finish(c, h)
 
-    def begin(self, c: Context, h: Numbers) -> None:
+    def begin(self, c: Context, h: ByPath) -> None:
         """Act until the direction is known: ``c.u``."""
         deque(self._towards(c, h), maxlen=0)
 
-    def finish(self, c: Context, h: Numbers) -> tuple[Tensor, dict[str, Tensor]]:
+    def finish(self, c: Context, h: ByPath) -> tuple[Tensor, dict[str, Tensor]]:
         """Act from the direction on; returns what `step` does."""
         deque(self._onwards(c, h), maxlen=0)
         return c.moved, c.new
@@ -340,7 +340,7 @@ class Rule:
         """What `finish` does as a rule that takes the direction for its gradient; None where it is none (see `tail_of`)."""
         return tail_of(self)
 
-    def measure(self, path: str, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: Numbers) -> Tensor:
+    def measure(self, path: str, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: ByPath) -> Tensor:
         """Return this tensor's share of what the piece at `path` needs, at the moment when it would act."""
         c = Context(p, g, planes, self.codecs, h, p.dtype)
         for reached in chain(self._towards(c, h), self._onwards(c, h)):
@@ -348,7 +348,7 @@ class Rule:
                 return self.measures[path].measure(c, h[path])
         raise AssertionError(f"{path} never acts")
 
-    def _towards(self, c: Context, h: Numbers) -> Iterator[str]:
+    def _towards(self, c: Context, h: ByPath) -> Iterator[str]:
         """The order until the direction is known. Yields a path before the piece there acts, so that it may measure."""
         for i, transform in enumerate(self.grad):
             yield f"grad.{i}"
@@ -367,7 +367,7 @@ class Rule:
             yield f"modify.{i}"
             c.u = modify(c.u, c, h[f"modify.{i}"])
 
-    def _onwards(self, c: Context, h: Numbers) -> Iterator[str]:
+    def _onwards(self, c: Context, h: ByPath) -> Iterator[str]:
         """The order from there on. Yields likewise."""
         delta = c.u * c.lr
         for i, modify in enumerate(self.after_lr):

@@ -62,6 +62,7 @@ class Eigenbasis(Direction):
     side: Side = 128
 
     scope: ClassVar[Scope] = "matrix"
+    events: ClassVar[frozenset[str]] = frozenset({"first", "iterate"})
 
     def slots(self) -> Mapping[str, Start]:
         """The averages and the bases."""

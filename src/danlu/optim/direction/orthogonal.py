@@ -49,6 +49,7 @@ class Orthogonal(Direction):
     num: str | None = None
 
     scope: ClassVar[Scope] = "matrix"
+    reads_on_host: ClassVar[frozenset[str]] = frozenset({"a", "b", "c"})
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """a, b, c and ε."""

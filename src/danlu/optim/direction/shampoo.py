@@ -43,6 +43,7 @@ class Shampoo(Direction):
     num: str | None = None
 
     scope: ClassVar[Scope] = "matrix"
+    events: ClassVar[frozenset[str]] = frozenset({"renew"})
 
     def slots(self) -> Mapping[str, Start]:
         """The matrices and their powers."""

@@ -52,6 +52,7 @@ class Soap(Direction):
     precondition_1d: bool = False
 
     scope: ClassVar[Scope] = "matrix"
+    events: ClassVar[frozenset[str]] = frozenset({"first", "iterate"})
 
     def slots(self) -> Mapping[str, Start]:
         """The averages, the matrices and the bases."""

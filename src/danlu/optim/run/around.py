@@ -12,7 +12,21 @@ from torch import Tensor
 from danlu.optim.run.job import Job, Round
 from danlu.optim.run.views import compute_dtype, real
 
-__all__ = ["displaced"]
+__all__ = ["beside", "displaced"]
+
+
+def beside(job: Job, climbing: bool) -> Job | None:
+    """Return the job that goes from the parameters to where their rule takes its gradient; None where that is at hand.
+
+    Args:
+        job: the tensors, with their gradients at the parameters.
+        climbing: whether the rule maximizes.
+    """
+    if job.rule.beside is None:
+        return None
+    states = [{"step": (state or {}).get("step", 0)} for state in job.states]
+    lr = 1.0 if climbing else -1.0  # against the way of the rule
+    return Job(job.params, job.grads, states, job.rule.beside, job.group, lr, 1.0)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from danlu.optim.run.lane import Lane
 from danlu.optim.run.numbers import Numbers, Vector
 from danlu.optim.run.runner import Runner
 
-__all__ = ["Course", "Lanes"]
+__all__ = ["Course", "Lanes", "identical"]
 
 try:  # compares type, dtype, device, layout, sizes and strides of many tensors in one call
     from torch._C._dynamo.guards import TensorGuards
@@ -87,8 +87,8 @@ class Course:
     def fits(self, job: Job) -> bool:
         """Whether the course still describes these tensors."""
         return (
-            _identical(job.params, self._params)
-            and _identical(job.states, self._states)
+            identical(job.params, self._params)
+            and identical(job.states, self._states)
             and all(columns.fit(job) for columns in self._columns)
             and all(lane.fits(lane.p, job.states[i]) and job.grads[i].layout is torch.strided for i, lane in self._rest)
         )
@@ -187,7 +187,7 @@ class _Columns(_Together):
         deque(map(self._entry, *self._given(columns)), maxlen=0)
 
 
-def _identical(a: Sequence[Any], b: Sequence[Any]) -> bool:
+def identical(a: Sequence[Any], b: Sequence[Any]) -> bool:
     """Whether two columns hold the same objects."""
     return len(a) == len(b) and all(map(is_, a, b))
 

@@ -63,6 +63,7 @@ class Round:
 
     Attributes:
         shared: the same for this step; to be kept when the step is taken.
+        settled: group index -> what its measures came to so far.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class Round:
         self._jobs = jobs
         self._lanes = lanes
         self._loss = loss
-        self._settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {}
+        self.settled: dict[int, dict[str, Mapping[str, Tensor | float]]] = {}
         self.shared: dict[int, dict[str, Kept]] = {}
         for job in jobs:
-            self._settled[job.group] = {}
+            self.settled[job.group] = {}
             self.shared[job.group] = {**job.rule.shared, **kept.get(job.group, {})}
             if job.rule.shared:
                 self.shared[job.group] = job.rule.share(self._tick(job))
@@ -97,14 +98,14 @@ class Round:
         while left:
             turn = self._turn(left, of)
             sums = self._reduced(turn)
-            if not all(bool(torch.isfinite(total).all()) for total in sums.values()):
+            if not self._finite(sums):
                 return False
             for group, path in turn.items():
                 rule = of[group].rule
                 piece, total = rule.measures[path], sums.get(_kind(rule, path))
                 if total is not None:  # the group has empty tensors only
                     found = piece.settle(total, self._tick(of[group]))
-                    self._settled[group][path] = {name: found[name] for name in piece.settles}
+                    self.settled[group][path] = {name: found[name] for name in piece.settles}
                     self.shared[group] |= {key: _host(x) for key, x in found.items() if key in rule.shared}
             left = {group: rest for group, paths in left.items() if (rest := paths[1:] if group in turn else paths)}
         return True
@@ -124,6 +125,9 @@ class Round:
         made = {row: self._made(job, row) for row in set(rows)}
         return [made[row] for row in rows]
 
+    def _finite(self, sums: Mapping[str, Tensor]) -> bool:
+        return all(bool(torch.isfinite(total).all()) for total in sums.values())
+
     def _made(self, job: Job, row: Any) -> Numbers:
         memory: dict[str, float] = {}
         step = row
@@ -131,7 +135,7 @@ class Round:
             step, *values = row
             memory = dict(zip(job.rule.memory, values, strict=True))
         tick = Tick(step + 1, job.lr, job.peak_lr, memory, self.shared[job.group], self._loss)
-        return Numbers(job.rule, job.rule.ticked(tick), self._settled[job.group])
+        return Numbers(job.rule, job.rule.ticked(tick), self.settled[job.group])
 
     def _tick(self, job: Job) -> Tick:
         """The group's own tick: of its tensor that is furthest on."""

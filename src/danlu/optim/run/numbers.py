@@ -13,7 +13,7 @@ from torch import Tensor
 from danlu.optim.rule import Rule
 from danlu.optim.values import Scalars, Tick
 
-__all__ = ["Numbers", "Settled", "Vector"]
+__all__ = ["Numbers", "Settled", "Vector", "code_of"]
 
 Settled = Mapping[str, Mapping[str, Tensor | float]]  # what measures came to: path of the piece -> name -> number
 
@@ -30,11 +30,12 @@ class Numbers:
         rule: the rule.
         tick: the step.
         t: its number.
+        floats: the numbers that the host makes, in the order of the rule's layout; what measures settle follows them.
     """
 
     def __init__(self, rule: Rule, tick: Tick, settled: Settled) -> None:
         self.rule, self.tick, self.t = rule, tick, tick.t
-        self._floats = rule.scalars(tick)
+        self.floats = rule.scalars(tick)
         self._totals = [settled.get(path, {}).get(name, 1.0) for path, name in rule.settling]
         self._packed: dict[tuple[torch.dtype, torch.device], Tensor] = {}
         self._bound: dict[torch.dtype, Mapping[str, Scalars]] = {}
@@ -54,12 +55,12 @@ class Numbers:
         """The numbers by piece and name; totals in the compute dtype, because a float64 one would widen a scalar parameter."""
         if dtype not in self._bound:
             totals = [x.to(dtype) if isinstance(x, Tensor) else x for x in self._totals]
-            self._bound[dtype] = self.rule.structure.bind([*self._floats, *totals])
+            self._bound[dtype] = self.rule.structure.bind([*self.floats, *totals])
         return self._bound[dtype]
 
     def read(self) -> list[float]:
         """Every number on the host, in the order of the rule's layout; waits for a device that has one of them."""
-        return [*self._floats, *map(float, self._totals)]
+        return [*self.floats, *map(float, self._totals)]
 
     def packed(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The numbers as one vector, in the order of the rule's layout."""
@@ -67,10 +68,11 @@ class Numbers:
         if key not in self._packed:
             away = {i: x for i, x in enumerate(self._totals) if isinstance(x, Tensor) and x.device.type != "cpu"}
             floats = [1.0 if i in away else float(x) for i, x in enumerate(self._totals)]
-            numbers = array(_code(dtype), [*self._floats, *floats])
-            h = torch.frombuffer(numbers, dtype=dtype).to(device)  # without a copy: torch.tensor takes longer than a kernel
+            numbers = array(code_of(dtype), [*self.floats, *floats])
+            h = torch.frombuffer(numbers, dtype=dtype)  # without a copy: torch.tensor takes longer than a kernel
+            h = h.to(device, non_blocking=True)  # from memory that is not pinned: it has been read when this returns
             for i, total in away.items():  # without waiting for the device
-                h[len(self._floats) + i].copy_(total)
+                h[len(self.floats) + i].copy_(total)
             self._packed[key] = h
         return self._packed[key]
 
@@ -86,7 +88,7 @@ class Vector:
     """
 
     def __init__(self, length: int, dtype: torch.dtype) -> None:
-        self._memory = array(_code(dtype), [0.0]) * length
+        self._memory = array(code_of(dtype), [0.0]) * length
         self._h = torch.frombuffer(self._memory, dtype=dtype)
 
     def written(self, numbers: Numbers) -> Tensor:
@@ -95,5 +97,6 @@ class Vector:
         return self._h
 
 
-def _code(dtype: torch.dtype) -> Literal["d", "f"]:
+def code_of(dtype: torch.dtype) -> Literal["d", "f"]:
+    """The letter of a dtype in the module array."""
     return "d" if dtype == torch.float64 else "f"
