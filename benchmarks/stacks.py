@@ -14,10 +14,10 @@ from together import NEVER, contestant
 
 from danlu.optim.run import batch
 
-PRESETS = ("muon", "soap", "shampoo", "smmf", "adafactor", "lamb", "adamw_8bit")
+PRESETS = ("muon", "furnace", "soap", "shampoo", "smmf", "adafactor", "lamb", "adamw_8bit")
 SHAPES = ((256,), (16, 16), (64, 64), (32, 32, 3, 3), (128, 128), (256, 256), (256, 512))
 ELEMENTS = 1 << 21  # of all tensors of one shape, of which there are at most 48
-ALWAYS = batch.Limits(1 << 30, 4 << 20)
+ALWAYS = batch.Limits(1 << 30, 4 << 20, joint_elements=1 << 30)
 
 
 def main() -> None:

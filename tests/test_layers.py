@@ -24,7 +24,9 @@ ALLOWED = {
         for axis in ("grad", "moment", "store", "direction", "modify", "decay", "rate", "average", "around", "write")
     },
     "optim.refusals": {"optim.values", "optim.piece", "optim.rule", *TOOLS},  # the rule's type only
+    "optim.order": {"optim.context", "optim.values", "optim.rule"},  # the rule's type only
     "optim.rule": {
+        "optim.order",
         "optim.values",
         "optim.piece",
         "optim.context",

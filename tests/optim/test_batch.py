@@ -1,4 +1,7 @@
-"""Small tensors step together, in stacks or end to end: the numbers of single ones to rounding, the same after a resume."""
+"""Small tensors step together, in stacks, end to end, or with their directions taken jointly.
+
+The numbers are those of single ones to rounding, and the same after a resume.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +11,7 @@ import torch
 
 from danlu import optim
 from danlu.optim.direction.plain import Plain
-from danlu.optim.piece import Modify
+from danlu.optim.piece import Direction, Modify
 from danlu.optim.run import batch
 from danlu.optim.run.lane import Lane
 from tests.laws.samples import dtype_for, host, infos, sample
@@ -40,6 +43,19 @@ def stacks(monkeypatch):
 
 
 @pytest.fixture
+def joint(monkeypatch):
+    """How many tensors had their directions taken jointly, in order."""
+    sizes, advanced = [], batch.advance_jointly
+
+    def count(members):
+        sizes.append(len(members))
+        advanced(members)
+
+    monkeypatch.setattr(batch, "advance_jointly", count)
+    return sizes
+
+
+@pytest.fixture
 def lines(monkeypatch):
     """The elements of the lines that were stepped, in order."""
     sizes, advanced = [], batch.advance_line
@@ -62,25 +78,31 @@ def close(a, b):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_a_stack_steps_as_its_tensors_do(name, alone, stacks):
+def test_a_stack_steps_as_its_tensors_do(name, alone, stacks, joint):
     ours, theirs = make(name, start(SHAPES)), make(name, start(SHAPES))
     rows = gradients(parameters(ours), 12)
     advance(ours, rows)
-    assert stacks == [5, 3, 2, 2] * 12
+    assert (stacks, joint) == (([], [13] * 12) if joins(ours.rule()) else ([5, 3, 2, 2] * 12, []))
+    stacks.clear(), joint.clear()
     alone()
     advance(theirs, rows)
-    assert len(stacks) == 48
+    assert not stacks
+    assert {*joint} <= {1}
     close(snapshot(ours), snapshot(theirs))
 
 
+def joins(rule):
+    return type(rule.direction).jointly is not Direction.jointly
+
+
 @pytest.mark.parametrize("info", PIECES, ids=lambda info: f"{info.axis}.{info.name}")
-def test_every_piece_maps_over_a_stack(info, alone, stacks, monkeypatch):
+def test_every_piece_maps_over_a_stack(info, alone, stacks, joint, monkeypatch):
     rule = host(info.axis, sample(info))
     monkeypatch.setattr(Lane, "stackable", True)  # element-wise rules too: in a rule with a wide piece they are stacked
     ours, theirs = (optim.Optimizer(start(SHAPES, dtype_for(rule)), rule, lr=0.01) for _ in range(2))
     rows = gradients(parameters(ours), 4)
     advance(ours, rows)
-    assert stacks == [5, 3, 2, 2] * 4
+    assert (stacks, joint) == (([], [13] * 4) if joins(rule) else ([5, 3, 2, 2] * 4, []))
     alone()
     advance(theirs, rows)
     for p, q in zip(parameters(ours), parameters(theirs), strict=True):
@@ -92,33 +114,52 @@ def test_element_wise_rules_are_not_stacked(stacks):
     assert not stacks
 
 
-def test_what_differs_is_not_stacked_together(stacks):
+@pytest.mark.parametrize("name", ["lamb", "muon"])
+def test_what_differs_is_not_stepped_together(name, stacks, joint):
     """Another group's lr, another step count, another dtype, no gradient."""
+    sizes = joint if name == "muon" else stacks
     params = start(((3, 4),) * 8)
-    optimizer = make("muon", [{"params": params[:3]}, {"params": params[3:], "lr": 0.02}])
+    optimizer = make(name, [{"params": params[:3]}, {"params": params[3:], "lr": 0.02}])
     [row] = gradients(params, 1)
     advance(optimizer, [[*row[:3], *row[3:7], None]])
-    assert stacks == [3, 4]
+    assert sizes == [3, 4]
+    sizes.clear()
     advance(optimizer, [row])
-    assert stacks[2:] == [3, 4]  # the one that stayed behind has numbers of its own
+    assert sizes == [3, 4, 1][: 3 if name == "muon" else 2]  # the one that stayed behind has numbers of its own
+    sizes.clear()
     mixed = [*start(((3, 4),) * 2), *start(((3, 4),) * 2, torch.float32)]
-    advance(make("muon", mixed), [[p.detach() for p in mixed]])
-    assert stacks[4:] == [2, 2]
+    advance(make(name, mixed), [[p.detach() for p in mixed]])
+    assert sizes == [2, 2]
 
 
 def test_a_stack_is_bounded_in_bytes(stacks, monkeypatch):
     params = start(((4, 4),) * 7)
-    each = 3 * 16 * 8  # p, g and the momentum
+    each = 4 * 16 * 8  # p, g and two moments
     rows = gradients(params, 1)
     for bytes_, sizes in ((7 * each, [7]), (7 * each - 1, [4, 3]), (2 * each, [2, 2, 2, 1]), (1, [2, 2, 2, 1])):
         stacks.clear()
         monkeypatch.setattr(batch, "_CPU", batch.Limits(16, bytes_))
-        advance(make("muon", params), rows)
+        advance(make("lamb", params), rows)
         assert stacks == [size for size in sizes if size > 1]
     stacks.clear()
     monkeypatch.setattr(batch, "_CPU", batch.Limits(15, 1 << 20))
-    advance(make("muon", params), rows)
+    advance(make("lamb", params), rows)
     assert not stacks
+
+
+def test_joint_directions_are_bounded_in_bytes(joint, monkeypatch):
+    params = start(((4, 4),) * 7)
+    each = 3 * 16 * 8  # p, g and the momentum
+    rows = gradients(params, 1)
+    for bytes_, sizes in ((7 * each, [7]), (7 * each - 1, [6, 1]), (2 * each, [2, 2, 2, 1]), (1, [1] * 7)):
+        joint.clear()
+        monkeypatch.setattr(batch, "_CPU", batch.Limits(0, bytes_, joint_elements=16))
+        advance(make("muon", params), rows)
+        assert joint == sizes
+    joint.clear()
+    monkeypatch.setattr(batch, "_CPU", batch.Limits(0, 1 << 20, joint_elements=15))
+    advance(make("muon", params), rows)
+    assert joint == [1] * 7
 
 
 @pytest.mark.parametrize("name", ["muon", "soap", "shampoo", "smmf", "came"])

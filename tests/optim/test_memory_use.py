@@ -142,17 +142,17 @@ def test_wider_rules_hold_a_few_times_one_stack(name, monkeypatch):
     """A stack of eight, of sixteen and of sixty-four tensors."""
     each = warmed(name, 1)
     size = each.memory().bytes + 2 * 4 * SIDE**2
-    monkeypatch.setattr(batch, "_CPU", batch.Limits(SIDE**2, 8 * size))
+    monkeypatch.setattr(batch, "_CPU", batch.Limits(SIDE**2, 8 * size, joint_elements=SIDE**2))
     few, many = (extra(warmed(name, count)) for count in (16, 64))
     assert many <= few + 64 * 64
     assert many <= 12 * 8 * size
-    monkeypatch.setattr(batch, "_CPU", batch.Limits(SIDE**2, 64 * size))
+    monkeypatch.setattr(batch, "_CPU", batch.Limits(SIDE**2, 64 * size, joint_elements=SIDE**2))
     assert extra(warmed(name, 64)) > 4 * few  # without the bound it grows with the model: the test can fail
 
 
 @pytest.mark.parametrize("name", ["adafactor", "muon", "soap"])
 def test_wider_rules_hold_a_few_times_one_tensor_where_none_is_stacked(name, monkeypatch):
-    monkeypatch.setattr(batch, "_CPU", batch.Limits(SIDE**2 - 1, 1 << 30))
+    monkeypatch.setattr(batch, "_CPU", batch.Limits(SIDE**2 - 1, 1))
     few, many = (extra(warmed(name, count)) for count in (2, 32))
     assert many <= few + 64 * 64
     assert many <= 16 * 4 * SIDE**2

@@ -33,7 +33,7 @@ def test_the_tail_is_what_follows_the_direction(info):
         tick = rule.ticked(Tick(t, 0.1, 0.1, rule.memory, rule.shared, 1.0))
         h = rule.structure.bind([*rule.scalars(tick), *(1.0 for x in rule.measures.values() for _ in x.settles)])
         c = Context(p, g, planes, rule.structure.codecs, h, dtype)
-        rule.structure.begin(c, h)
+        rule.structure.begin([c], h)
         if c.lr_scale is not None:
             continue
         u, begun = c.u, dict(c.new)

@@ -256,6 +256,10 @@ class Direction(Stateful):
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         """Return u, with the shape of p."""
 
+    def jointly(self, cs: Sequence[Context], h: Scalars) -> Sequence[Tensor]:
+        """Return u of several tensors at one tick, of any shapes; for directions that do better than one after the other."""
+        return [self(c, h) for c in cs]
+
 
 class Around(Direction, Measured):
     """Takes the gradient beside p, at p + e, where e is what a call returns; acts before the rule and keeps no state."""

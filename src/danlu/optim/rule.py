@@ -1,4 +1,4 @@
-"""A rule: an optimizer as data, and the one place that says in which order its pieces act."""
+"""A rule: an optimizer as data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from danlu.docstrings import first_line
 from danlu.optim.context import Context
 from danlu.optim.grad.negate import Negate
+from danlu.optim.order import directed, modified, onwards, towards
 from danlu.optim.piece import (
     Around,
     Average,
@@ -323,16 +324,20 @@ class Rule:
             dtype: the dtype that the parameter is kept in; None for p's.
         """
         c = Context(p, g, planes, self.codecs, h, dtype or p.dtype)
-        self.begin(c, h)
+        self.begin([c], h)
         return self.finish(c, h)
 
-    def begin(self, c: Context, h: ByPath) -> None:
-        """Act until the direction is known: ``c.u``."""
-        deque(self._towards(c, h), maxlen=0)
+    def begin(self, cs: Sequence[Context], h: ByPath) -> None:
+        """Act on tensors at one tick until the direction of each is known: ``c.u``."""
+        for c in cs:
+            deque(towards(self, c, h), maxlen=0)
+        for c, u in zip(cs, self.direction.jointly(cs, h["direction"]), strict=True):
+            c.u = u
+            deque(modified(self, c, h), maxlen=0)
 
     def finish(self, c: Context, h: ByPath) -> tuple[Tensor, dict[str, Tensor]]:
         """Act from the direction on; returns what `step` does."""
-        deque(self._onwards(c, h), maxlen=0)
+        deque(onwards(self, c, h), maxlen=0)
         return c.moved, c.new
 
     @cached_property
@@ -343,47 +348,10 @@ class Rule:
     def measure(self, path: str, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], h: ByPath) -> Tensor:
         """Return this tensor's share of what the piece at `path` needs, at the moment when it would act."""
         c = Context(p, g, planes, self.codecs, h, p.dtype)
-        for reached in chain(self._towards(c, h), self._onwards(c, h)):
+        for reached in chain(towards(self, c, h), directed(self, c, h), onwards(self, c, h)):
             if reached == path:
                 return self.measures[path].measure(c, h[path])
         raise AssertionError(f"{path} never acts")
-
-    def _towards(self, c: Context, h: ByPath) -> Iterator[str]:
-        """The order until the direction is known. Yields a path before the piece there acts, so that it may measure."""
-        for i, transform in enumerate(self.grad):
-            yield f"grad.{i}"
-            c.g = c.u = transform(c.g, c, h[f"grad.{i}"])
-        if self.decay is not None:
-            c.g = c.u = self.decay.penalty(c.g, c, h["decay"])
-        for i, rate in enumerate(self.rate):
-            yield f"rate.{i}"
-            rate.watch(c, h[f"rate.{i}"])
-        for name, moment in self.moments.items():
-            yield f"moments.{name}"
-            c.readings[name] = c.run(name, moment, c.g, h[f"moments.{name}"])
-        yield "direction"
-        c.u = self.direction(c, h["direction"])
-        for i, modify in enumerate(self.modify):
-            yield f"modify.{i}"
-            c.u = modify(c.u, c, h[f"modify.{i}"])
-
-    def _onwards(self, c: Context, h: ByPath) -> Iterator[str]:
-        """The order from there on. Yields likewise."""
-        delta = c.u * c.lr
-        for i, modify in enumerate(self.after_lr):
-            yield f"after_lr.{i}"
-            delta = modify(delta, c, h[f"after_lr.{i}"])
-        yield "decay"
-        p = c.p if self.decay is None else self.decay.shrink(c.p, c, h["decay"])
-        p = p - delta
-        if self.decay is not None:
-            p = self.decay.constrain(p, c, h["decay"])
-        if self.average is not None:
-            yield "average"
-            p = self.average.follow(p, c, h["average"])
-        if self.write is not None:
-            p = self.write(p, c, h["write"])
-        c.moved = p
 
     def __str__(self) -> str:
         """The composition, a line per piece: its place, the piece, its law."""

@@ -21,6 +21,7 @@ from danlu.ranges import Beta, Count, Fraction, Interval, Positive, Structural
 __all__ = ["Eigenbasis", "Side"]
 
 Side = Annotated[int, Interval(2, 2**15), Structural()]
+_AVERAGES = ("turned_avg", "turned_avg_sq")
 Bases: TypeAlias = Sequence[Tensor | None]  # of the rows and of the columns, (tiles, n, n); None stands for the identity
 
 
@@ -81,32 +82,61 @@ class Eigenbasis(Direction):
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         """Return the angles, turned back."""
-        tiles = tiles_of(c.p.shape, self.side)
-        if not c.p.numel() or not any(tiles.turned):
-            c.keep("bases")
-            own = found_under("vector", h)
-            return _angle(*_averaged(c, c.g, own), own, h)
-        g = tiles.cut(c.g)
-        if h["first"]:
-            c.scale_lr(0.0)
-            c.keep("turned_avg")
-            c.keep("turned_avg_sq")
-            c.save("bases", _packed([_eigenvectors(_gram(g, i)) if turned else None for i, turned in enumerate(tiles.turned)]))
-            return torch.zeros_like(c.p)
-        bases = _unpacked(c.load("bases"), tiles)
-        t = _turn(g, bases)
-        own = found_under("matrix", h)
-        m, v = (x.reshape(t.shape) for x in _averaged(c, t.reshape(c.p.shape), own))
-        u = _turn_back(_angle(m, v, own, h), bases)
-        if not h["iterate"]:
-            c.keep("bases")
-            return tiles.join(u)
+        return self.jointly([c], h)[0]
+
+    def jointly(self, cs: Sequence[Context], h: Scalars) -> list[Tensor]:
+        """Return the angles of several tensors; equal tiles are turned in one product, whatever tensors they are of."""
+        us: dict[Context, Tensor] = {}
+        alike: dict[tuple[object, ...], dict[Context, Tiles]] = {}
+        for c in cs:
+            tiles = tiles_of(c.p.shape, self.side)
+            if not c.p.numel() or not any(tiles.turned):
+                us[c] = _unturned(c, found_under("vector", h), h)
+            elif h["first"]:
+                us[c] = _first(c, tiles)
+            else:
+                alike.setdefault((tiles.height, tiles.width, tiles.turned), {})[c] = tiles
+        for members in alike.values():
+            us |= _turned(members, found_under("matrix", h), h)
+        return [us[c] for c in cs]
+
+
+def _unturned(c: Context, own: Scalars, h: Scalars) -> Tensor:
+    """The direction of a tensor that has no bases."""
+    c.keep("bases")
+    return _angle(*_averaged([c], [1], c.g.reshape(1, -1), own), own, h).reshape(c.p.shape)
+
+
+def _first(c: Context, tiles: Tiles) -> Tensor:
+    """Make the bases from the first gradient, and no step."""
+    g = tiles.cut(c.g)
+    c.scale_lr(0.0)
+    c.keep("turned_avg")
+    c.keep("turned_avg_sq")
+    c.save("bases", _packed([_eigenvectors(_gram(g, i)) if turned else None for i, turned in enumerate(tiles.turned)]))
+    return torch.zeros_like(c.p)
+
+
+def _turned(members: Mapping[Context, Tiles], own: Scalars, h: Scalars) -> dict[Context, Tensor]:
+    """The directions of tensors with tiles of one size, and what becomes of their bases."""
+    cs, counts = [*members], [tiles.rows * tiles.columns for tiles in members.values()]
+    sides = zip(*(_unpacked(c.load("bases"), tiles) for c, tiles in members.items()), strict=True)
+    bases = [None if side[0] is None else _joined(side) for side in sides]
+    t = _turn(_joined([tiles.cut(c.g) for c, tiles in members.items()]), bases)
+    m, v = _averaged(cs, counts, t, own)
+    u = _turn_back(_angle(m, v, own, h), bases).split(counts)
+    if h["iterate"]:
         new = [None if q is None else _iterated(q, v.sum(2 - i), _gram(t, i), h["fresh"]) for i, q in enumerate(bases)]
         moves = [None if q is None or x is None else q.mT @ x for q, x in zip(bases, new, strict=True)]
-        c.save("turned_avg", _turn(m, moves).reshape(c.p.shape))
-        c.save("turned_avg_sq", _turn(v, [None if x is None else x * x for x in moves]).reshape(c.p.shape))
-        c.save("bases", _packed(new))
-        return tiles.join(u)
+        _kept(cs, counts, "turned_avg", _turn(m, moves))
+        _kept(cs, counts, "turned_avg_sq", _turn(v, [None if x is None else x * x for x in moves]))
+        found = [x.split(counts) for x in new if x is not None]
+        for c, *parts in zip(cs, *found, strict=True):
+            c.save("bases", _packed(parts))
+    else:
+        for c in cs:
+            c.keep("bases")
+    return {c: tiles.join(part) for (c, tiles), part in zip(members.items(), u, strict=True)}
 
 
 def _numbers(betas: tuple[float, float], count: int) -> dict[str, float]:
@@ -115,11 +145,27 @@ def _numbers(betas: tuple[float, float], count: int) -> dict[str, float]:
     return {"new": 1.0 - betas[0], "new_sq": 1.0 - betas[1], "debias": debias, "root_debias": root_debias}
 
 
-def _averaged(c: Context, t: Tensor, h: Scalars) -> tuple[Tensor, Tensor]:
-    """Return the new averages of t and t², and keep them."""
-    m, v = c.load("turned_avg"), c.load("turned_avg_sq")
-    m = c.save("turned_avg", torch.lerp(m, t, h["new"]))
-    return m, c.save("turned_avg_sq", torch.lerp(v, t * t, h["new_sq"]))
+def _averaged(cs: Sequence[Context], counts: Sequence[int], t: Tensor, own: Scalars) -> tuple[Tensor, Tensor]:
+    """Return the new averages of t and t² over all tiles, and keep those of each tensor."""
+    olds = [[c.load(slot).reshape(n, *t.shape[1:]) for slot in _AVERAGES] for c, n in zip(cs, counts, strict=True)]
+    m, v = (_joined(column) for column in zip(*olds, strict=True))
+    m = _kept(cs, counts, "turned_avg", torch.lerp(m, t, own["new"]))
+    return m, _kept(cs, counts, "turned_avg_sq", torch.lerp(v, t * t, own["new_sq"]))
+
+
+def _kept(cs: Sequence[Context], counts: Sequence[int], slot: str, x: Tensor) -> Tensor:
+    """Keep a slot of each tensor, which has so many of the tiles; return it as this step is to read it."""
+    parts = x.split([*counts])
+    given = [part.reshape(c.p.shape) for c, part in zip(cs, parts, strict=True)]
+    read = [c.save(slot, own) for c, own in zip(cs, given, strict=True)]
+    if all(a is b for a, b in zip(read, given, strict=True)):
+        return x
+    return _joined([own.reshape(part.shape) for own, part in zip(read, parts, strict=True)])
+
+
+def _joined(xs: Sequence[Tensor]) -> Tensor:
+    """Tiles of several tensors, one after the other."""
+    return xs[0] if len(xs) == 1 else torch.cat([*xs])
 
 
 def _angle(m: Tensor, v: Tensor, own: Scalars, h: Scalars) -> Tensor:

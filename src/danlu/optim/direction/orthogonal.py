@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -58,16 +58,42 @@ class Orthogonal(Direction):
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         """Return s·NS(m)."""
-        m = c.numerator(self.num).raw
-        if not m.numel():
-            return m
-        x = m.reshape(len(m), -1) if m.ndim else m.reshape(1, 1)
-        rows, columns = x.shape
+        return self.jointly([c], h)[0]
+
+    def jointly(self, cs: Sequence[Context], h: Scalars) -> list[Tensor]:
+        """Return s·NS(m) of several tensors; matrices of equal sides are iterated as one batch, upright or not."""
+        ms = [c.numerator(self.num).raw for c in cs]
+        us = [*ms]
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for i, m in enumerate(ms):
+            if m.numel():
+                alike.setdefault(tuple(sorted(_sides(m))), []).append(i)
+        for places in alike.values():
+            wide = [_wide(ms[i]) for i in places]
+            dtype = torch.bfloat16 if wide[0].dtype == torch.float32 and wide[0].device.type != "cpu" else wide[0].dtype
+            found = newton_schulz(torch.stack(wide), self.steps, (h["a"], h["b"], h["c"]), h["eps"], dtype)
+            for i, x in zip(places, found, strict=True):
+                rows, columns = _sides(ms[i])
+                us[i] = (x.mT if rows > columns else x).reshape(ms[i].shape) * self._size(rows, columns)
+        return us
+
+    def _size(self, rows: int, columns: int) -> float:
+        """s."""
         unit = max(rows, columns) ** 0.5
-        scales = {"original": max(1.0, rows / columns) ** 0.5, "match_rms_adamw": 0.2 * unit, "unit_rms": unit, "none": 1.0}
-        dtype = torch.bfloat16 if x.dtype == torch.float32 and x.device.type != "cpu" else x.dtype
-        u = newton_schulz(x, self.steps, (h["a"], h["b"], h["c"]), h["eps"], dtype)
-        return u.reshape(m.shape) * scales[self.scale]
+        sizes = {"original": max(1.0, rows / columns) ** 0.5, "match_rms_adamw": 0.2 * unit, "unit_rms": unit, "none": 1.0}
+        return sizes[self.scale]
+
+
+def _sides(m: Tensor) -> tuple[int, int]:
+    rows = len(m) if m.ndim else 1
+    return rows, m.numel() // rows
+
+
+def _wide(m: Tensor) -> Tensor:
+    """The matrix (O, rest), or its transpose, with no more rows than columns: XXᵀ is the smaller Gram matrix then."""
+    rows, columns = _sides(m)
+    x = m.reshape(rows, columns)
+    return x.mT if rows > columns else x
 
 
 def newton_schulz(
@@ -76,17 +102,15 @@ def newton_schulz(
     """Return X after X ← X/(‖X‖ + ε) and `steps` times X ← a·X + (b·A + c·A²)·X with A = X·Xᵀ.
 
     Args:
-        x: X of shape (m, n).
+        x: X of shape (batch, m, n); m ≤ n is the cheaper way.
         steps: number of steps.
         coefficients: a, b, c.
         eps: ε.
         dtype: what the steps are computed in; None for that of x.
     """
     a, b, c = map(float, coefficients)  # host numbers: a rule that multiplies matrices has no kernel
-    tall = x.shape[0] > x.shape[1]
-    y = (x / (torch.linalg.matrix_norm(x) + eps)).to(dtype or x.dtype)
-    y = y.mT if tall else y  # A is the smaller of the two Gram matrices
+    y = (x / (torch.linalg.matrix_norm(x, keepdim=True) + eps)).to(dtype or x.dtype)
     for _ in range(steps):
         gram = y @ y.mT
-        y = torch.addmm(y, torch.addmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
-    return (y.mT if tall else y).to(x.dtype)
+        y = torch.baddbmm(y, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
+    return y.to(x.dtype)

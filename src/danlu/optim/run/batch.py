@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from danlu.optim.run.eager import begin
-from danlu.optim.run.lane import Line, Ready
+from danlu.optim.run.lane import Line, Ready, advance_jointly
 from danlu.optim.run.line import advance_line, lines
+from danlu.optim.run.parties import parties
 from danlu.optim.run.views import compute_dtype, real
 
 __all__ = ["Limits", "batched", "buckets", "limits_for"]
@@ -27,19 +28,21 @@ class Limits:
         bytes: of a stack, which holds parameters, gradients and state; at least two tensors make one.
         line_elements: of the largest tensor in a line.
         line_bytes: of a line, which holds parameters and state.
+        joint_elements: of the largest tensor whose direction is taken with those of others, within the bytes of a stack.
     """
 
     elements: int
     bytes: int
     line_elements: int = 0
     line_bytes: int = 0
+    joint_elements: int = 0
 
 
 # Measured on two cores (docs/benchmarks.md): from 256 x 256 on a stack gains nothing, and 4 MiB gain what 16 do; a line should
 # stay so short that what an operation returns is still in the cache for the next one.
-_CPU = Limits(1 << 15, 4 << 20, 1 << 14, 1 << 20)
+_CPU = Limits(1 << 15, 4 << 20, 1 << 14, 1 << 20, 3 << 14)
 # Not measured. Below 2048 x 2048 a matrix product is too short to fill an accelerator, or to hide the launch of the next one.
-_ACCELERATOR = Limits(1 << 22, 256 << 20, 1 << 22, 256 << 20)
+_ACCELERATOR = Limits(1 << 22, 256 << 20, 1 << 22, 256 << 20, 1 << 22)
 
 
 def limits_for(device: torch.device) -> Limits:
@@ -63,9 +66,12 @@ def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
     """
     stackable: list[Ready] = []
     in_line: list[tuple[Line, Ready]] = []
+    joint: list[Ready] = []
     for item in ready:
         lane = item[0]
-        if lane.stackable:
+        if lane.joins:
+            joint.append(item)
+        elif lane.stackable:
             stackable.append(item)
         elif lane.line is not None and 0 < lane.p.numel() <= limits_for(lane.p.device).line_elements:
             in_line.append((lane.line, item))
@@ -76,9 +82,22 @@ def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
             yield line[0][1]
         else:
             advance_line(line)
+    for members in parties(joint, _kind, _size, lambda item: limits_for(item[0].p.device).bytes):
+        advance_jointly(members)
     for bucket in buckets(stackable):
         if len(bucket) == 1 or not _stacked(bucket):
             yield from bucket
+
+
+def _kind(item: Ready) -> tuple[object, ...]:
+    lane, _, numbers = item
+    alone = id(lane) if lane.p.numel() > limits_for(lane.p.device).joint_elements else None
+    return id(numbers), lane.dtype, lane.p.device, alone
+
+
+def _size(item: Ready) -> int:
+    lane, g, _ = item
+    return lane.p.nbytes + g.nbytes + sum(plane.nbytes for plane in lane.stored.values())
 
 
 def buckets(ready: Iterable[Ready]) -> Iterator[list[Ready]]:
@@ -93,24 +112,23 @@ def buckets(ready: Iterable[Ready]) -> Iterator[list[Ready]]:
             yield [(lane, g, numbers)]
     for found in alike.values():
         lane, g, _ = found[0]
-        each = lane.p.nbytes + g.nbytes + sum(plane.nbytes for plane in lane.stored.values())
-        count = math.ceil(len(found) / max(2, limits_for(lane.p.device).bytes // each))
+        count = math.ceil(len(found) / max(2, limits_for(lane.p.device).bytes // _size(found[0])))
         yield from (found[i::count] for i in range(count))
 
 
 def _stacked(bucket: Sequence[Ready]) -> bool:
     """Advance a stack; False when the law cannot be mapped, in which case nothing was written."""
     first, _, numbers = bucket[0]
-    kept, dtype = first.p.dtype, compute_dtype(first.p)
+    dtype = compute_dtype(first.p)
     h = numbers.bound(dtype)
     done = True
 
     def law(p: Tensor, g: Tensor, planes: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         nonlocal done
         if first.tail is None:
-            x, new = first.structure.step(p.to(dtype), g.to(dtype), planes, h, kept)
+            x, new = first.structure.step(p.to(dtype), g.to(dtype), planes, h, p.dtype)
         else:
-            x, new, done = begin(first.structure, p, g, planes, h, kept)
+            x, new, done = begin(first.structure, p, g, planes, h)
         return x, {key: value for key, value in new.items() if value is not planes[key]}
 
     ps, gs = [real(lane.p) for lane, _, _ in bucket], [real(g) for _, g, _ in bucket]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from danlu.optim.context import Context
@@ -12,7 +11,7 @@ from danlu.optim.rule import Rule
 from danlu.optim.run.views import compute_dtype
 from danlu.optim.values import Scalars
 
-__all__ = ["begin", "keep", "step_eagerly"]
+__all__ = ["begin", "context_of", "keep", "step_eagerly"]
 
 
 def step_eagerly(structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], numbers: Mapping[str, Scalars]) -> None:
@@ -32,25 +31,29 @@ def step_eagerly(structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Ten
 
 
 def begin(
-    structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], numbers: Mapping[str, Scalars], kept: torch.dtype
+    structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], numbers: Mapping[str, Scalars]
 ) -> tuple[Tensor, dict[str, Tensor], bool]:
     """Act until the direction is known, and on where lr was scaled: a tail does not know of that.
 
     Args:
         structure: a rule with its numbers erased.
-        p: the parameter, in any dtype.
+        p: the parameter, in the dtype in which it is kept.
         g: its gradient.
         planes: its state by key.
         numbers: the numbers of each piece.
-        kept: the dtype in which the parameter is kept.
 
     Returns:
         The direction, what is new of the state, and False; or the new parameter, all of the new state, and True.
     """
-    dtype = compute_dtype(p)
-    c = Context(p.to(dtype), g.to(dtype), planes, structure.codecs, numbers, kept)
-    structure.begin(c, numbers)
+    c = context_of(structure, p, g, planes, numbers)
+    structure.begin([c], numbers)
     return (c.u, c.new, False) if c.lr_scale is None else (*structure.finish(c, numbers), True)
+
+
+def context_of(structure: Rule, p: Tensor, g: Tensor, planes: Mapping[str, Tensor], numbers: Mapping[str, Scalars]) -> Context:
+    """Return what the pieces see of a step; the arguments are those of `begin`."""
+    dtype = compute_dtype(p)
+    return Context(p.to(dtype), g.to(dtype), planes, structure.codecs, numbers, p.dtype)
 
 
 def keep(new: Mapping[str, Tensor], planes: Mapping[str, Tensor]) -> None:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeAlias
 from torch import Tensor
 
 from danlu.optim.rule import Rule
-from danlu.optim.run.eager import begin, keep, step_eagerly
+from danlu.optim.run.eager import context_of, keep, step_eagerly
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.runner import Measuring, Runner, Way
 from danlu.optim.run.views import compute_dtype, flat, real, same_layout
 
-__all__ = ["Lane", "Line", "Ready"]
+__all__ = ["Lane", "Line", "Ready", "advance_jointly"]
 
 
 class Line(NamedTuple):
@@ -111,6 +111,11 @@ class Lane:
         self._runner.stackable = False
 
     @property
+    def joins(self) -> bool:
+        """Whether the rule's direction is better taken of several tensors at once."""
+        return self.way is None and self._runner.joins
+
+    @property
     def structure(self) -> Rule:
         """The rule without its numbers."""
         return self._runner.structure
@@ -137,13 +142,7 @@ class Lane:
         if self.way is not None and g.dtype == self.p.dtype:  # the kernel reads g's memory as p's dtype
             self._compiled(self.way, g, numbers)
         elif self.tail is not None:
-            p, planes = real(self.p), self.stored
-            u, new, done = begin(self.structure, p, real(g), planes, numbers.bound(self.dtype), p.dtype)
-            keep(new, planes)
-            if done:
-                p.copy_(u)
-            else:
-                self.finish(u, numbers)
+            advance_jointly([(self, g, numbers)])
         else:
             step_eagerly(self.structure, real(self.p), real(g), self.stored, numbers.bound(self.dtype))
 
@@ -156,6 +155,22 @@ class Lane:
         own = g if self._plain and g.is_contiguous() and not g.is_neg() else flat(real(same_layout(g, self.p)))
         assert own is not None  # same_layout gave it the strides of a dense parameter
         way.kernel(own.view(way.view), numbers.packed(self.dtype, own.device))
+
+
+def advance_jointly(members: Sequence[Ready]) -> None:
+    """Advance tensors of one rule at one tick, whose direction is taken of all at once."""
+    first, _, numbers = members[0]
+    structure, h = first.structure, numbers.bound(first.dtype)
+    cs = [context_of(structure, real(lane.p), real(g), lane.stored, h) for lane, g, _ in members]
+    structure.begin(cs, h)
+    for (lane, _, own), c in zip(members, cs, strict=True):
+        if lane.tail is not None and c.lr_scale is None:
+            keep(c.new, c.old)
+            lane.finish(c.u, own)
+        else:  # a tail does not know of a scaled lr
+            moved, new = structure.finish(c, h)
+            keep(new, c.old)
+            real(lane.p).copy_(moved)
 
 
 Ready: TypeAlias = tuple[Lane, Tensor, Numbers]  # a tensor with its state, its gradient, the numbers of its tick

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import torch
 from torch._utils import _flatten_dense_tensors
 
 from danlu.optim.run.lane import Line, Ready
+from danlu.optim.run.parties import parties
 
 __all__ = ["advance_line", "lines"]
 
@@ -22,20 +23,15 @@ def lines(ready: Iterable[InLine], limit: Callable[[torch.device], int]) -> Iter
         ready: how each goes in a line, and what steps.
         limit: bytes of the parameters and states in a line on a device; a longer tensor is a line of its own.
 
-    Yields:
+    Returns:
         Every tensor in one line, of one or more.
     """
-    begun: dict[Hashable, list[InLine]] = {}
-    sizes: dict[Hashable, int] = {}
-    for own, item in ready:
-        kind = own.kind, id(item[2]), item[1].dtype
-        size = sizes.get(kind, 0) + own.bytes
-        if kind in begun and size > limit(own.views[0].device):
-            yield begun.pop(kind)
-            size = own.bytes
-        begun.setdefault(kind, []).append((own, item))
-        sizes[kind] = size
-    yield from begun.values()
+    return parties(
+        ready,
+        kind=lambda item: (item[0].kind, id(item[1][2]), item[1][1].dtype),
+        size=lambda item: item[0].bytes,
+        limit=lambda item: limit(item[0].views[0].device),
+    )
 
 
 def advance_line(line: Sequence[InLine]) -> None:

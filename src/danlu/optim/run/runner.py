@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.fused import fused_of
-from danlu.optim.piece import Codec, OfGradient
+from danlu.optim.piece import Codec, Direction, OfGradient
 from danlu.optim.rule import Rule
 from danlu.optim.run.blocks import at_size, in_blocks, row_of
 from danlu.optim.run.cache import kind_of, known, note
@@ -68,6 +68,7 @@ class Runner:
 
     Attributes:
         stackable: whether equal tensors without a kernel may step in stacks.
+        joins: whether the direction is better taken of several tensors at once.
         tail: how what follows the direction runs, where the rule has no kernel as a whole; or None.
         fused: torch's kernel of the rule, where it may be used; or None.
     """
@@ -77,6 +78,7 @@ class Runner:
         self.structure = rule.structure
         self.key = repr(rule.structure)
         self.stackable = rule.scope != "element"  # the kernel is for these; where there is none, they are few or tiny
+        self.joins = type(rule.direction).jointly is not Direction.jointly
         self._required = required
         self._at: dict[int, Rule] = {}
         self._laws: dict[tuple[Codec, ...], Rule] = {}
