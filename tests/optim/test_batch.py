@@ -13,7 +13,9 @@ from danlu import optim
 from danlu.optim.direction.plain import Plain
 from danlu.optim.piece import Direction, Modify
 from danlu.optim.run import batch
+from danlu.optim.run.kernel import compiler_for
 from danlu.optim.run.lane import Lane
+from danlu.optim.store import Dense
 from tests.laws.samples import dtype_for, host, infos, sample
 from tests.optim.stepping import GRADIENTS, advance, agree, gradients, make, parameters, parted, same, snapshot, start
 
@@ -265,6 +267,31 @@ def test_a_line_is_bounded_in_bytes_and_elements(lines, monkeypatch):
     monkeypatch.setattr(batch, "_CPU", batch.Limits(0, 1, 15, 1 << 20))
     advance(make("adamw", params), rows)
     assert not lines
+
+
+@pytest.mark.skipif(compiler_for("cpu") is None, reason="no compiler")
+@pytest.mark.parametrize(
+    ("name", "store"), [("adamw", {}), ("adan", {}), ("lion", {}), ("adamw", {"exp_avg": Dense(torch.bfloat16)})]
+)
+def test_a_kernel_takes_a_line_as_its_tensors(name, store, lines, monkeypatch):
+    """As on an accelerator, where a launch costs more than laying small tensors end to end."""
+    monkeypatch.setenv("DANLU_ENGINE", "captured")
+    shapes = ((3, 4), (5,), (2, 3, 4), (), (40, 50))
+    ours, theirs = (make(name, start(shapes, torch.float32), compile=True, store=store) for _ in range(2))
+    rows = gradients(parameters(ours), 4)
+    advance(theirs, rows)
+    assert not lines
+    monkeypatch.setattr(batch, "_CPU", batch.Limits(0, 1, 0, 1 << 20, kernel_line_elements=1 << 10))
+    monkeypatch.setattr(optim.Rule, "step", None)
+    advance(ours, rows)
+    assert lines == [42] * 4
+    for p, q in zip(parameters(ours), parameters(theirs), strict=True):
+        assert torch.equal(p, q)
+    assert all(torch.equal(x, y) for x, y in zip(tensors(ours), tensors(theirs), strict=True))
+
+
+def tensors(optimizer):
+    return [x for state in optimizer.state.values() for x in state.values() if isinstance(x, torch.Tensor)]
 
 
 def test_a_codec_that_goes_by_size_sees_that_of_the_tensor(alone, lines):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.run.eager import begin
-from danlu.optim.run.lane import Line, Ready, advance_jointly
+from danlu.optim.run.lane import Lane, Line, Ready, advance_jointly
 from danlu.optim.run.line import advance_line, lines
 from danlu.optim.run.parties import parties
 from danlu.optim.run.views import compute_dtype, real
@@ -28,6 +28,7 @@ class Limits:
         bytes: of a stack, which holds parameters, gradients and state; at least two tensors make one.
         line_elements: of the largest tensor in a line.
         line_bytes: of a line, which holds parameters and state.
+        kernel_line_elements: of the largest tensor in a line that a kernel takes; it gains launches, and costs a copy.
         joint_elements: of the largest tensor whose direction is taken with those of others, within the bytes of a stack.
     """
 
@@ -35,14 +36,16 @@ class Limits:
     bytes: int
     line_elements: int = 0
     line_bytes: int = 0
+    kernel_line_elements: int = 0
     joint_elements: int = 0
 
 
 # Measured on two cores (docs/benchmarks.md): from 256 x 256 on a stack gains nothing, and 4 MiB gain what 16 do; a line should
 # stay so short that what an operation returns is still in the cache for the next one.
-_CPU = Limits(1 << 15, 4 << 20, 1 << 14, 1 << 20, 3 << 14)
-# Not measured. Below 2048 x 2048 a matrix product is too short to fill an accelerator, or to hide the launch of the next one.
-_ACCELERATOR = Limits(1 << 22, 256 << 20, 1 << 22, 256 << 20, 1 << 22)
+_CPU = Limits(1 << 15, 4 << 20, 1 << 14, 1 << 20, 0, 3 << 14)
+# Not measured. Below 2048 x 2048 a matrix product is too short to fill an accelerator, or to hide the launch of the next one; a
+# kernel over 65,536 elements (2 MB for AdamW, about a microsecond) is shorter than its launch.
+_ACCELERATOR = Limits(1 << 22, 256 << 20, 1 << 22, 256 << 20, 1 << 16, 1 << 22)
 
 
 def limits_for(device: torch.device) -> Limits:
@@ -54,7 +57,8 @@ def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
     """Advance together what can be, and yield what is left.
 
     A stack holds tensors that share rule, numbers (so also group and step count), shape and dtypes; the law is mapped over it.
-    Where the law looks at single elements the shapes need not be equal: these tensors are laid end to end. Which ones go
+    Where the law looks at single elements the shapes need not be equal: these tensors are laid end to end, for the law, or for
+    its kernel where a launch costs more than to lay them so. Which ones go
     together is seen from this step's tensors alone, never from earlier steps, so a resumed run does the same. Results agree
     with those of single tensors to rounding.
 
@@ -73,7 +77,7 @@ def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
             joint.append(item)
         elif lane.stackable:
             stackable.append(item)
-        elif lane.line is not None and 0 < lane.p.numel() <= limits_for(lane.p.device).line_elements:
+        elif 0 < lane.p.numel() <= _line_limit(lane) and lane.line is not None:
             in_line.append((lane.line, item))
         else:
             yield item
@@ -87,6 +91,11 @@ def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
     for bucket in buckets(stackable):
         if len(bucket) == 1 or not _stacked(bucket):
             yield from bucket
+
+
+def _line_limit(lane: Lane) -> int:
+    limits = limits_for(lane.p.device)
+    return limits.line_elements if lane.way is None else limits.kernel_line_elements
 
 
 def _kind(item: Ready) -> tuple[object, ...]:

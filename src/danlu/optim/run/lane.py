@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from operator import is_
+from types import EllipsisType
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
@@ -23,7 +24,7 @@ class Line(NamedTuple):
     Args:
         law: the rule without its numbers, with the codecs of this size; they do not change with the length of a line.
         views: the parameter and its state tensors, 1-D.
-        kind: the same for tensors that share law, dtypes and device.
+        kind: the same for tensors that share law, dtypes and device, and have a kernel or have none.
         bytes: of all views.
     """
 
@@ -46,12 +47,11 @@ class Lane:
         kept: the state tensors.
         way: the kernel, or None.
         dtype: what is computed in.
-        line: how it may be laid end to end with others; None where it may not.
         tail: the kernel that goes on from the direction, where there is none for the whole; or None.
         fused: torch's kernel, where it may stand in for ours; or None.
     """
 
-    __slots__ = ("_at", "_measures", "_plain", "_runner", "dtype", "fused", "kept", "keys", "line", "p", "tail", "way")
+    __slots__ = ("_at", "_line", "_measures", "_plain", "_runner", "dtype", "fused", "kept", "keys", "p", "tail", "way")
 
     def __init__(self, p: Tensor, state: Mapping[str, Any], runner: Runner) -> None:
         self.p = p
@@ -67,7 +67,7 @@ class Lane:
         self.way = runner.way(p.detach(), dict(zip(self.keys, self.kept, strict=True)))
         self.tail = self._tail() if self.way is None else None
         self.fused = runner.fused if self.way is None and self._dense() else None
-        self.line = self._line() if self.way is None and runner.rule.scope == "element" else None
+        self._line: Line | EllipsisType | None = ... if runner.rule.scope == "element" else None
 
     def fits(self, p: Tensor, state: Mapping[str, Any]) -> bool:
         """Whether the lane still describes this parameter and this state."""
@@ -90,7 +90,14 @@ class Lane:
         alike = all(x.dtype == p.dtype and x.shape == p.shape and x.stride() == p.stride() for x in self.kept)
         return alike and p.dtype == self.dtype and p.device.type in {"cpu", "cuda"} and flat(p.detach()) is not None
 
-    def _line(self) -> Line | None:
+    @property
+    def line(self) -> Line | None:
+        """How it may be laid end to end with others; None where it may not."""
+        if self._line is ...:
+            self._line = self._laid()
+        return self._line
+
+    def _laid(self) -> Line | None:
         if not self._plain or self.p.is_neg() or any(x.shape != self.p.shape for x in self.kept):
             return None
         try:
@@ -98,7 +105,7 @@ class Lane:
         except RuntimeError:  # a state tensor in another order than its own shape's
             return None
         law = self._runner.law_at(self.p.numel())
-        kind = id(law), self.p.device, *(x.dtype for x in views)
+        kind = id(law), self.way is None, self.p.device, *(x.dtype for x in views)
         return Line(law, views, kind, sum(x.nbytes for x in views))
 
     @property

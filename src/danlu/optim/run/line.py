@@ -1,4 +1,4 @@
-"""Tensors of an element-wise law laid end to end: one call for tensors of any shapes."""
+"""Tensors of an element-wise law laid end to end: one call of the law, or one launch of its kernel, whatever their shapes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 from torch._utils import _flatten_dense_tensors
 
+from danlu.optim.run.kernel import PARALLEL_FROM, built
 from danlu.optim.run.lane import Line, Ready
 from danlu.optim.run.parties import parties
 
@@ -36,15 +37,20 @@ def lines(ready: Iterable[InLine], limit: Callable[[torch.device], int]) -> Iter
 
 def advance_line(line: Sequence[InLine]) -> None:
     """Advance the tensors of a line and their states by one step."""
-    law, views, *_ = line[0][0]
+    law = line[0][0].law
     lane, _, numbers = line[0][1]
     ps, *columns = zip(*(own.views for own, _ in line), strict=True)
     lengths = [len(p) for p in ps]
     g = _flatten_dense_tensors([g for _, (_, g, _) in line])
-    planes = {key: torch.cat(column) for key, column in zip(lane.keys, columns, strict=True)}
-    kept, dtype = views[0].dtype, lane.dtype
-    new_p, new = law.step(torch.cat(ps).to(dtype), g.to(dtype), planes, numbers.bound(dtype), kept)
+    p, planes = torch.cat(ps), {key: torch.cat(column) for key, column in zip(lane.keys, columns, strict=True)}
+    if lane.way is not None and g.dtype == p.dtype:  # the kernel reads g's memory as p's dtype
+        kernel = built(law, p, [*planes.values()], ps[0].numel() >= PARALLEL_FROM).bind(p, [*planes.values()])
+        kernel(g, numbers.packed(lane.dtype, p.device))
+        new_p, new = p, planes
+    else:
+        new_p, new = law.step(p.to(lane.dtype), g.to(lane.dtype), planes, numbers.bound(lane.dtype), p.dtype)
+        new = {key: x for key, x in new.items() if x is not planes[key]}
     for key, column in zip(lane.keys, columns, strict=True):
-        if new[key] is not planes[key]:
+        if key in new:
             torch._foreach_copy_(column, new[key].split(lengths))
     torch._foreach_copy_(ps, new_p.split(lengths))
