@@ -111,9 +111,15 @@ def test_a_global_clip_is_settled_on_the_device(name):
     close(*both(name, grad={"name": "clip_norm", "max_norm": 0.05}))
 
 
+def normalised():
+    return nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)).double()
+
+
 def test_a_step_whose_sum_is_not_finite_is_called_off_and_counted():
-    loop = Loop("adamw", True, grad={"name": "clip_norm", "max_norm": 0.05}, average={"name": "ema"})
+    clip = {"name": "clip_norm", "max_norm": 0.05}
+    loop = Loop("adamw", True, normalised, grad=clip, average={"name": "ema"}, buffers="average")
     loop.run(6)
+    averages = loop.optimizer.state_dict()["buffers"]
     point, state = loop.point, {k: x.clone() for k, x in loop.optimizer.state_dict()["state"][0].items() if torch.is_tensor(x)}
     for bad in (math.nan, math.inf):
         loop.x.fill_(bad)
@@ -121,6 +127,10 @@ def test_a_step_whose_sum_is_not_finite_is_called_off_and_counted():
     assert torch.equal(loop.point, point)
     assert all(torch.equal(loop.optimizer.state_dict()["state"][0][key], x) for key, x in state.items())
     assert loop.call.skipped == 2
+    for name, found in loop.optimizer.state_dict()["buffers"].items():
+        assert all(torch.equal(x, averages[name][key]) for key, x in found.items() if torch.is_tensor(x))
+    for buffer in loop.net.buffers():
+        buffer.zero_()  # the forward pass of the bad batch wrote them
     loop.run(1)
     assert not torch.equal(loop.point, point)
     assert loop.point.isfinite().all()
@@ -161,14 +171,11 @@ def test_tensors_at_other_steps_have_numbers_of_their_own():
 
 
 def test_averaged_buffers_follow_the_replays():
-    def net():
-        return nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)).double()
-
     def averaged(loop):
         with loop.optimizer.averaged():
             return torch.cat([x.flatten() for x in loop.net.state_dict().values() if x.is_floating_point()])
 
-    plain, recorded, pairs = both("adamw", net=net, average={"name": "ema"}, buffers="average")
+    plain, recorded, pairs = both("adamw", net=normalised, average={"name": "ema"}, buffers="average")
     close(plain, recorded, pairs)
     assert torch.allclose(averaged(plain), averaged(recorded), rtol=0, atol=1e-12)
 
@@ -191,6 +198,19 @@ def test_gradients_are_those_of_the_last_call():
         nn.functional.cross_entropy(old(loop.x), loop.y).backward()
         for p, then in zip(loop.net.parameters(), old.parameters(), strict=True):
             assert torch.allclose(p.grad, then.grad, rtol=0, atol=1e-12)
+
+
+def test_gradients_may_be_zeroed_after_the_step():
+    class After(Loop):
+        def iteration(self):
+            loss = nn.functional.cross_entropy(self.net(self.x), self.y)
+            loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            return loss.detach()
+
+    plain, recorded = After("adamw", False), After("adamw", True)
+    close(plain, recorded, [loop.run(STEPS) for loop in (plain, recorded)])
 
 
 def test_two_optimizers_step_in_one_iteration():
@@ -236,6 +256,7 @@ def test_kernels_run_on_fed_numbers(name, monkeypatch):
             if held is None:
                 optimizer.step()
                 continue
+            held.fits()
             held.feed()
             with held.acting():
                 optimizer.step()

@@ -41,8 +41,13 @@ class Buffers:
         self._model = model
         self.state: dict[str, dict[str, Any]] = {}
 
-    def follow(self, rules: Iterable[Rule]) -> None:
-        """Take the module's buffers into their averages, after a step that was taken."""
+    def follow(self, rules: Iterable[Rule], go: Tensor | None = None) -> None:
+        """Take the module's buffers into their averages, after a step that was taken.
+
+        Args:
+            rules: of the optimizer.
+            go: whether it was, where the host does not know.
+        """
         if self._model is None or (rule := _watching(rules)) is None:
             return
         for name, buffer in self._floating():
@@ -51,6 +56,8 @@ class Buffers:
             tick = Tick(state["step"] + 1, 0.0, 1.0, {key: state[key] for key in rule.memory}, rule.shared)
             planes = {key: value for key, value in state.items() if isinstance(value, Tensor)}
             _, new = rule.structure.step(x, torch.zeros_like(x), planes, Numbers(rule, tick, {}).bound(x.dtype))
+            if go is not None:
+                new = {key: torch.where(go, value, planes[key]) for key, value in new.items()}
             state.update({**new, **rule.remember(tick), "step": tick.t})
 
     def points(self, rules: Sequence[Rule]) -> Iterator[tuple[Tensor, Tensor]]:

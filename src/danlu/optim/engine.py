@@ -21,7 +21,6 @@ from danlu.optim.plan import Builder, Fixed, Plan
 from danlu.optim.release import refuse_together, stepping_hooks
 from danlu.optim.rule import Rule
 from danlu.optim.run.around import beside, displaced
-from danlu.optim.run.fed import FedStep
 from danlu.optim.run.hooks import heard, unrecorded
 from danlu.optim.run.job import Job
 from danlu.optim.run.point import at_average
@@ -66,7 +65,7 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     skipped: int
-    recorded: FedStep | None = None  # what `step` does while `graphed` prepares or records it
+    recorded: Callable[[Sequence[Job]], None] | None = None  # what `step` does where `graphed` prepares or records it
 
     def __init__(
         self,
@@ -221,7 +220,7 @@ class Optimizer(torch.optim.Optimizer):
         needs = self.needs
         self._check_here()
         if self.recorded is not None:
-            return self.recorded.act(list(self.jobs()))
+            return self.recorded(list(self.jobs()))
         refuse_without(self._builder.name, needs, closure, loss)
         value, usable = (None, True) if closure is None else self._evaluate(closure)
         if not usable:
@@ -235,9 +234,9 @@ class Optimizer(torch.optim.Optimizer):
             self._skip()
         return value
 
-    def follow_buffers(self) -> None:
-        """Take the module's buffers into their averages, after a step was taken."""
-        self._buffers.follow(map(self.rule, range(len(self.param_groups))))
+    def follow_buffers(self, go: Tensor | None = None) -> None:
+        """Take the module's buffers into their averages, after a step was taken; `go` says so on the device."""
+        self._buffers.follow(map(self.rule, range(len(self.param_groups))), go)
 
     def _advance(self, jobs: Sequence[Job], loss: float) -> bool:
         """Step these tensors together; False, and nothing has changed, when a measure over them is not finite."""

@@ -88,7 +88,7 @@ class Graphed(Generic[T]):
     @property
     def skipped(self) -> int:
         """How many steps were called off since recording began, because a sum was not finite; waits for the device."""
-        return sum(int(held.fed.skipped) for held in self._held if held.fed.skipped is not None)
+        return sum(held.skipped for held in self._held)
 
     def __call__(self) -> T:
         """Do one iteration.
@@ -96,18 +96,17 @@ class Graphed(Generic[T]):
         Returns:
             What `iteration` returns.
         """
-        if not all(held.fits() for held in self._held):
+        fit = [held.fits() for held in self._held]  # each looks at its groups as they are now
+        if not all(fit):
             self._begin()
         if self._left:
             self._left -= 1
             return self._recorder.aside(self._iteration)
-        if not self._held:
+        dry = not self._held
+        if dry:
             self._held = [_Held(optimizer) for optimizer in self._optimizers]
-        for held in self._held:
-            held.feed()
-        kind = [held.fed.kind for held in self._held]
-        out = self._unrecorded() if None in kind or self._dry else self._recorded(tuple(kind))
-        self._dry = False
+        kinds = tuple(held.feed() for held in self._held)
+        out = self._unrecorded() if dry or None in kinds else self._recorded(kinds)
         for held in self._held:
             held.count()
         return out
@@ -141,55 +140,80 @@ class _Recording(NamedTuple, Generic[T]):
 
 
 class _Held:
-    """An optimizer, and its step over the tensors that have a gradient now."""
+    """An optimizer whose iteration is recorded, and its step, once an iteration has shown which tensors have a gradient.
+
+    Args:
+        optimizer: the optimizer.
+    """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        jobs = list(optimizer.jobs())
-        for job in jobs:
-            complete(job, optimizer.plan(job.group), optimizer.state)
-        pairs = zip(jobs, guarded([job.rule for job in jobs]), strict=True)
-        groups = optimizer.param_groups
-        self.fed = FedStep(jobs, {job.group: optimizer.runner(rule, groups[job.group], False) for job, rule in pairs})
-        self._rules = [job.rule for job in jobs]
+        self._fed: FedStep | None = None
+        self._today: Sequence[Job] = ()
+        self._acted = False
 
-    def _today(self) -> list[Job]:
-        """The same tensors, with their states and what their groups say now."""
-        owner, found = self._optimizer, []
-        for job in self.fed.jobs:
-            group, states = owner.param_groups[job.group], [owner.state.get(p, {}) for p in job.params]
-            refuse_rate(group["lr"], f"graphed, group {job.group}")
-            rule, lr, peak_lr = owner.plan(job.group).rule, float(group["lr"]), float(group["peak_lr"])
-            found.append(Job(job.params, job.grads, states, rule, job.group, lr, peak_lr))
-        return found
+    @property
+    def skipped(self) -> int:
+        """How many of its steps the device called off."""
+        return 0 if self._fed is None or self._fed.skipped is None else int(self._fed.skipped)
 
     def fits(self) -> bool:
         """Whether what was recorded is still the step: the same memory, and rules that differ in numbers only."""
-        jobs = self._today()
-        alike = all(_alike(job.rule, rule) for job, rule in zip(jobs, self._rules, strict=True))
-        self._rules = [job.rule for job in jobs]
-        return alike and self.fed.fits(jobs)
+        if self._fed is None:
+            return False
+        before = [job.rule for job in self._today]
+        self._today = [self._again(job) for job in self._fed.jobs]
+        alike = all(_alike(job.rule, rule) for job, rule in zip(self._today, before, strict=True))
+        return alike and self._fed.fits(self._today)
 
-    def feed(self) -> None:
-        """Lay out the numbers of the next step."""
-        self.fed.feed(self._today())
+    def _again(self, job: Job) -> Job:
+        """The same tensors, with their states and what their group says now."""
+        owner = self._optimizer
+        group, states = owner.param_groups[job.group], [owner.state.get(p, {}) for p in job.params]
+        refuse_rate(group["lr"], f"graphed, group {job.group}")
+        rule, lr, peak_lr = owner.plan(job.group).rule, float(group["lr"]), float(group["peak_lr"])
+        return Job(job.params, job.grads, states, rule, job.group, lr, peak_lr)
 
-    def count(self) -> None:
-        """Keep the host in step."""
-        self.fed.count()
-        self._optimizer.follow_buffers()
+    def feed(self) -> tuple[float, ...] | None:
+        """Lay out the numbers of the next step; returns the kind of step that it is (`FedStep.kind`)."""
+        if self._fed is None:
+            return None
+        self._fed.feed(self._today)
+        return self._fed.kind
 
     @contextmanager
     def acting(self) -> Iterator[None]:
         """Inside the block the optimizer's `step` does only what the device has to do."""
-        self._optimizer.recorded = self.fed
-        self.fed.acted = False
+        self._optimizer.recorded, self._acted = self._act, False
         try:
             yield
         finally:
             self._optimizer.recorded = None
-        if not self.fed.acted:
+        if not self._acted:
             raise RuntimeError("graphed: the iteration does not call step() of an optimizer that was given; leave that one out")
+
+    def _act(self, jobs: Sequence[Job]) -> None:
+        if self._acted:
+            raise RuntimeError("graphed: the iteration calls step() twice; an iteration is one step of each optimizer")
+        self._acted = True
+        if self._fed is None:
+            self._begin(jobs)
+        assert self._fed is not None
+        self._fed.act(jobs)
+
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        owner = self._optimizer
+        for job in jobs:
+            complete(job, owner.plan(job.group), owner.state)
+        pairs = zip(jobs, guarded([job.rule for job in jobs]), strict=True)
+        self._fed = FedStep(jobs, {job.group: owner.runner(rule, owner.param_groups[job.group], False) for job, rule in pairs})
+        self._today = self._fed.jobs
+
+    def count(self) -> None:
+        """Keep the host in step, after a step was queued."""
+        assert self._fed is not None
+        self._fed.count()
+        self._optimizer.follow_buffers(self._fed.go)
 
 
 def _alike(rule: Rule, other: Rule) -> bool:

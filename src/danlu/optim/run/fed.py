@@ -143,16 +143,17 @@ class FedStep:
         runners: how those of each group run; see `guarded`.
 
     Attributes:
-        jobs: the tensors.
-        skipped: how many steps the device called off, where a rule measures; or None.
-        acted: whether the numbers that were laid out last are used up.
+        jobs: the tensors, without gradients.
+        go: whether the last step was taken, where a rule measures; or None.
+        skipped: how many were called off; or None.
     """
 
     def __init__(self, jobs: Sequence[Job], runners: Mapping[int, Runner]) -> None:
-        self.jobs, self.acted = jobs, False
+        self.jobs = [Job(job.params, [], job.states, job.rule, job.group, job.lr, job.peak_lr) for job in jobs]
         self._lanes = {group: Lanes(runner) for group, runner in runners.items()}
         self._fed: dict[int, list[Fed]] = {}
         measuring = [job.params[0].device for job in jobs if job.rule.measures]
+        self.go = torch.ones((), dtype=torch.bool, device=measuring[0]) if measuring else None
         self.skipped = torch.zeros((), dtype=torch.int64, device=measuring[0]) if measuring else None
         round_ = Round(jobs, {}, math.nan)
         for job in jobs:
@@ -187,19 +188,17 @@ class FedStep:
         """Advance the tensors; nothing is read on the host.
 
         Raises:
-            RuntimeError: for other tensors, or a second time on the same numbers.
+            RuntimeError: for other tensors.
         """
-        if self.acted:
-            raise RuntimeError("graphed: the iteration calls step() twice; an iteration is one step of each optimizer")
         if len(jobs) != len(self.jobs) or not all(identical(a.params, b.params) for a, b in zip(jobs, self.jobs, strict=True)):
             raise RuntimeError(
                 "graphed: other parameters have a gradient than in the iteration before; it must do the same again"
             )
-        self.acted = True
         courses = [self._lanes[job.group].course(job) for job in jobs]
         work = _FedRound(jobs, {job.group: self._lanes[job.group].of for job in jobs}, self._fed)
         work.settle()
-        if self.skipped is not None and work.go is not None:
+        if self.go is not None and self.skipped is not None and work.go is not None:
+            self.go.copy_(work.go)
             self.skipped += ~work.go
         for course, job in zip(courses, jobs, strict=True):
             course.run(job, work.numbers(job))
