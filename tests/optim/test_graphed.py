@@ -324,6 +324,14 @@ def test_an_iteration_that_steps_twice_or_never_is_refused():
         never()
 
 
+def test_a_closure_is_not_swallowed():
+    loop = Loop("sgd", False)
+    call = optim.graphed(lambda: loop.optimizer.step(lambda: 0.0), loop.optimizer, warmup=1)
+    call()
+    with pytest.raises(RuntimeError, match="without"):
+        call()
+
+
 def test_a_graph_that_somebody_else_records_is_refused(monkeypatch):
     from danlu.optim import members
 

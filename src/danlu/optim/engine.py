@@ -65,7 +65,7 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     skipped: int
-    recorded: Callable[[Sequence[Job]], None] | None = None  # what `step` does where `graphed` prepares or records it
+    recorded: Callable[[Sequence[Job], object], None] | None = None  # what `step` does where `graphed` prepares or records it
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class Optimizer(torch.optim.Optimizer):
         needs = self.needs
         self._check_here()
         if self.recorded is not None:
-            return self.recorded(list(self.jobs()))
+            return self.recorded(list(self.jobs()), closure)
         refuse_without(self._builder.name, needs, closure, loss)
         value, usable = (None, True) if closure is None else self._evaluate(closure)
         if not usable:

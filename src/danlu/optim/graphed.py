@@ -192,7 +192,9 @@ class _Held:
         if not self._acted:
             raise RuntimeError("graphed: the iteration does not call step() of an optimizer that was given; leave that one out")
 
-    def _act(self, jobs: Sequence[Job]) -> None:
+    def _act(self, jobs: Sequence[Job], closure: object) -> None:
+        if closure is not None:
+            raise RuntimeError("graphed: step(closure) in the iteration; call the model and backward there, and step() without")
         if self._acted:
             raise RuntimeError("graphed: the iteration calls step() twice; an iteration is one step of each optimizer")
         self._acted = True

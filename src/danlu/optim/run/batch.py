@@ -58,9 +58,9 @@ def batched(ready: Iterable[Ready]) -> Iterator[Ready]:
 
     A stack holds tensors that share rule, numbers (so also group and step count), shape and dtypes; the law is mapped over it.
     Where the law looks at single elements the shapes need not be equal: these tensors are laid end to end, for the law, or for
-    its kernel where a launch costs more than to lay them so. Which ones go
-    together is seen from this step's tensors alone, never from earlier steps, so a resumed run does the same. Results agree
-    with those of single tensors to rounding.
+    its kernel where a launch costs more than to lay them so. Directions that do better than one after the other are taken
+    jointly. Which ones go together is seen from this step's tensors alone, never from earlier steps, so a resumed run does the
+    same. Results agree with those of single tensors to rounding.
 
     Args:
         ready: every tensor that steps.
