@@ -11,7 +11,8 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 def walked(name, device, compile, **options):
     source = torch.Generator().manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(shape, generator=source).to(device)) for shape in [(64, 32), (7,), ()]]
+    shapes = (300, 300), (64, 32), (7,), ()  # the first one alone, the others in a line
+    params = [torch.nn.Parameter(torch.randn(shape, generator=source).to(device)) for shape in shapes]
     optimizer = optim.create(name, params, lr=0.01, compile=compile, **options)
     for _ in range(5):
         for p in params:
