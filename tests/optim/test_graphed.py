@@ -72,7 +72,11 @@ def close(plain, recorded, pairs):
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_every_preset_replays_the_steps_that_it_would_have_taken(name, recorder):
-    plain, recorded, pairs = both(name, **OPTIONS.get(name, {}))
+    def before(loop, k):
+        for group in loop.optimizer.param_groups:
+            group["lr"] = 0.02 / (1 + k)
+
+    plain, recorded, pairs = both(name, before, **OPTIONS.get(name, {}))
     close(plain, recorded, pairs)
     for p, q in zip(plain.net.parameters(), recorded.net.parameters(), strict=True):
         ours, theirs = (loop.optimizer.state[x] for loop, x in ((plain, p), (recorded, q)))
