@@ -2,14 +2,16 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from danlu import optim
 from danlu.optim.fused import fused_of
+from danlu.optim.piece import Modify
 from danlu.optim.run.lane import Lane
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "LAYOUTS",
     "OPTIONS",
     "PRESETS",
+    "Peeking",
     "advance",
     "agree",
     "gradients",
@@ -204,3 +207,13 @@ def laid_out(layout: str, x: Tensor) -> Tensor:
     y = LAYOUTS[layout](x)
     assert torch.equal(x, y)
     return y
+
+
+@dataclass(frozen=True)
+class Peeking(Modify):
+    """A piece that breaks the contract: it reads a value on the host."""
+
+    scope: ClassVar = "tensor"
+
+    def __call__(self, u, c, h):
+        return u * 2.0 if u.sum().item() > 0.0 else u

@@ -3,21 +3,18 @@
 The numbers are those of single ones to rounding, and the same after a resume.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import pytest
 import torch
 
 from danlu import optim
 from danlu.optim.direction.plain import Plain
-from danlu.optim.piece import Direction, Modify
+from danlu.optim.piece import Direction
 from danlu.optim.run import batch
 from danlu.optim.run.kernel import compiler_for
 from danlu.optim.run.lane import Lane
 from danlu.optim.store import Dense
 from tests.laws.samples import dtype_for, host, infos, sample
-from tests.optim.stepping import GRADIENTS, advance, agree, gradients, make, parameters, parted, same, snapshot, start
+from tests.optim.stepping import GRADIENTS, Peeking, advance, agree, gradients, make, parameters, parted, same, snapshot, start
 
 NARROW = [name for name in GRADIENTS if optim.preset(name)().scope == "element"]
 WIDE = [name for name in GRADIENTS if optim.preset(name)().scope != "element"]
@@ -199,25 +196,15 @@ def test_layouts_may_be_mixed_in_a_stack(memory_format, alone):
     close(snapshot(ours), snapshot(theirs))
 
 
-@dataclass(frozen=True)
-class _Peeking(Modify):
-    """A piece that breaks the contract: it reads a value on the host."""
-
-    scope: ClassVar = "tensor"
-
-    def __call__(self, u, c, h):
-        return u * 2.0 if u.sum().item() > 0.0 else u
-
-
 def test_a_rule_that_does_not_map_is_stepped_one_by_one_with_a_warning(alone):
     params, other = start(((3, 4),) * 3), start(((3, 4),) * 3)
     rows = gradients(params, 3)
-    ours = optim.Optimizer(params, optim.Rule(Plain(), modify=_Peeking()), lr=0.01)
+    ours = optim.Optimizer(params, optim.Rule(Plain(), modify=Peeking()), lr=0.01)
     with pytest.warns(UserWarning, match="one by one"):
         advance(ours, rows[:1])
     advance(ours, rows[1:])  # said once
     alone()
-    theirs = optim.Optimizer(other, optim.Rule(Plain(), modify=_Peeking()), lr=0.01)
+    theirs = optim.Optimizer(other, optim.Rule(Plain(), modify=Peeking()), lr=0.01)
     advance(theirs, rows)
     assert same(snapshot(ours), snapshot(theirs))
 

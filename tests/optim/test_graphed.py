@@ -11,7 +11,7 @@ from torch import nn
 from danlu import optim
 from danlu.optim.run import kernel
 from danlu.optim.values import Tick
-from tests.optim.stepping import GRADIENTS, OPTIONS
+from tests.optim.stepping import GRADIENTS, OPTIONS, Peeking
 from tests.optim.tape import Recorder
 
 graphed = importlib.import_module("danlu.optim.graphed")
@@ -140,14 +140,18 @@ def test_a_step_whose_sum_is_not_finite_is_called_off_and_counted():
     assert loop.point.isfinite().all()
 
 
-def test_a_loaded_state_is_recorded_anew(recorder):
+@pytest.mark.parametrize("name", ["adamw", "sgd"])  # sgd keeps no tensor, but counts
+def test_a_loaded_state_is_recorded_anew(name, recorder):
     def before(loop, k):
         if k == 5:
             loop.kept = loop.optimizer.state_dict()
         if k == 9:
             loop.optimizer.load_state_dict(loop.kept)
 
-    close(*both("adamw", before))
+    plain, recorded, pairs = both(name, before)
+    close(plain, recorded, pairs)
+    steps = [[state["step"] for state in loop.optimizer.state.values()] for loop in (plain, recorded)]
+    assert steps[0] == steps[1] == [STEPS - 4] * 4
     assert recorder.made == 2
 
 
@@ -303,6 +307,11 @@ def test_refusals_say_what_to_do():
     hooked = optim.create("sgd", params())
     hooked.register_step_post_hook(lambda *args: None)
     refused("step hooks would run once", hooked)
+
+
+def test_a_law_that_reads_on_the_host_is_refused():
+    rule = optim.Rule(optim.direction.Plain(), modify=Peeking())
+    refused(r"the law of group 0 decides on the host \(", optim.Optimizer(params(), rule))
 
 
 def test_a_cpu_is_refused(monkeypatch):

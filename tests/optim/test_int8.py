@@ -176,13 +176,13 @@ def test_codecs_mix_in_one_kernel(monkeypatch):
     (p, state), (q, _) = (stepped("adamw", 512, on, store=store) for on in (True, False))
     assert state["exp_avg"].is_contiguous()
     assert ((p - q).abs() <= 1e-6).double().mean() >= 0.97
-    monkeypatch.setattr("danlu.optim.run.lane.step_eagerly", None)
+    monkeypatch.setattr("danlu.optim.run.lane.advance_jointly", None)
     stepped("adamw", 512, True, store=store)
 
 
 @pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no C++ compiler")
 def test_small_tensors_take_the_dense_kernel(monkeypatch):
-    monkeypatch.setattr("danlu.optim.run.lane.step_eagerly", None)
+    monkeypatch.setattr("danlu.optim.run.lane.advance_jointly", None)
     assert "exp_avg" in stepped("adamw_8bit", 300, True)[1]
     assert torch.equal(stepped("adamw_8bit", 300, True)[0], stepped("adamw", 300, True)[0])
 

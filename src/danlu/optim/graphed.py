@@ -82,7 +82,6 @@ class Graphed(Generic[T]):
     def _begin(self) -> None:
         self._left = self._warmup
         self._held: list[_Held] = []
-        self._dry = True
         self._recordings: dict[Any, _Recording[T]] = {}
 
     @property
@@ -95,6 +94,10 @@ class Graphed(Generic[T]):
 
         Returns:
             What `iteration` returns.
+
+        Raises:
+            RuntimeError: by an iteration that steps an optimizer twice, never or with a closure, or not the same tensors each
+                time.
         """
         fit = [held.fits() for held in self._held]  # each looks at its groups as they are now
         if not all(fit):
@@ -250,7 +253,7 @@ def _host_reads(rule: Rule, p: Tensor) -> str | None:
         numbers[i] = 0.0
     try:
         rule.structure.step(like, like, rule.init(like, dtype), rule.structure.bind(numbers), p.dtype)
-    except (RuntimeError, NotImplementedError) as error:
+    except RuntimeError as error:
         return str(error).splitlines()[0]
     return None
 

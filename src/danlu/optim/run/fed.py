@@ -178,11 +178,12 @@ class FedStep:
         return None if any(fed.eventful for fed in every) else tuple(x for fed in every for x in fed.taken)
 
     def fits(self, jobs: Sequence[Job]) -> bool:
-        """Whether memory is where it was; the jobs have the same tensors, and the states that there are now."""
-        pairs = [(job, self._lanes[job.group].of) for job in jobs]
-        return all(
-            of[p].fits(p, state) for job, of in pairs for p, state in zip(job.params, job.states, strict=True) if p in of
-        )
+        """Whether states and memory are what they were; the jobs have the same tensors, and the states that there are now."""
+        if not all(identical(now.states, then.states) for now, then in zip(jobs, self.jobs, strict=True)):
+            return False
+        lanes = [lane for own in self._lanes.values() for lane in own.of.items()]
+        states = {p: state for job in jobs for p, state in zip(job.params, job.states, strict=True)}
+        return all(lane.fits(p, states[p]) for p, lane in lanes)
 
     def act(self, jobs: Sequence[Job]) -> None:
         """Advance the tensors; nothing is read on the host.

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 from torch import Tensor
 
 from danlu.optim.rule import Rule
-from danlu.optim.run.eager import context_of, keep, step_eagerly
+from danlu.optim.run.eager import context_of, keep
+from danlu.optim.run.kernel import Kernel
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.runner import Measuring, Runner, Way
 from danlu.optim.run.views import compute_dtype, flat, real, same_layout
@@ -148,10 +149,12 @@ class Lane:
         """Advance the parameter and its state by one step."""
         if self.way is not None and g.dtype == self.p.dtype:  # the kernel reads g's memory as p's dtype
             self._compiled(self.way, g, numbers)
-        elif self.tail is not None:
-            advance_jointly([(self, g, numbers)])
         else:
-            step_eagerly(self.structure, real(self.p), real(g), self.stored, numbers.bound(self.dtype))
+            advance_jointly([(self, g, numbers)])
+
+    def of_line(self, line: Line, p: Tensor, planes: Sequence[Tensor]) -> Kernel:
+        """Return the kernel of tensors laid end to end, of which this is one."""
+        return self._runner.of_line(line.kind, line.law, p, planes, self.p.numel()).bind(p, planes)
 
     def finish(self, u: Tensor, numbers: Numbers) -> None:
         """Go on from the direction, by the kernel of the tail."""

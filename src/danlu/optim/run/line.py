@@ -8,7 +8,6 @@ from typing import TypeAlias
 import torch
 from torch._utils import _flatten_dense_tensors
 
-from danlu.optim.run.kernel import PARALLEL_FROM, built
 from danlu.optim.run.lane import Line, Ready
 from danlu.optim.run.parties import parties
 
@@ -44,8 +43,7 @@ def advance_line(line: Sequence[InLine]) -> None:
     g = _flatten_dense_tensors([g for _, (_, g, _) in line])
     p, planes = torch.cat(ps), {key: torch.cat(column) for key, column in zip(lane.keys, columns, strict=True)}
     if lane.way is not None and g.dtype == p.dtype:  # the kernel reads g's memory as p's dtype
-        kernel = built(law, p, [*planes.values()], ps[0].numel() >= PARALLEL_FROM).bind(p, [*planes.values()])
-        kernel(g, numbers.packed(lane.dtype, p.device))
+        lane.of_line(line[0][0], p, [*planes.values()])(g, numbers.packed(lane.dtype, p.device))
         new_p, new = p, planes
     else:
         new_p, new = law.step(p.to(lane.dtype), g.to(lane.dtype), planes, numbers.bound(lane.dtype), p.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from danlu.optim.piece import Codec, Direction, OfGradient
 from danlu.optim.rule import Rule
 from danlu.optim.run.blocks import at_size, in_blocks, row_of
 from danlu.optim.run.cache import kind_of, known, note
-from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, Raw, built, compiler_for
+from danlu.optim.run.kernel import PARALLEL_FROM, Built, Kernel, Raw, built, compiler_for
 from danlu.optim.run.staged import fitted, measured, staged
 from danlu.optim.run.tier import allows
 from danlu.optim.run.views import compute_dtype, flat, real
@@ -81,6 +81,7 @@ class Runner:
         self.joins = type(rule.direction).jointly is not Direction.jointly
         self._required = required
         self._at: dict[int, Rule] = {}
+        self._of_lines: dict[Hashable, Built] = {}
         self._laws: dict[tuple[Codec, ...], Rule] = {}
         self._wanted = allows("captured") and wanted  # a word that names no tier is refused either way
         tail = rule.tail if self._wanted and _kind(rule) is None else None
@@ -120,6 +121,20 @@ class Runner:
         if found is not None:
             note(self.key, kind_of(p, PARALLEL_FROM))
         return found
+
+    def of_line(self, kind: Hashable, law: Rule, p: Tensor, planes: Sequence[Tensor], count: int) -> Built:
+        """Return the kernel of tensors laid end to end, which is that of each alone.
+
+        Args:
+            kind: the same for lines that one kernel takes; it is looked up by that, since a rule is slow to write out.
+            law: the rule at their size.
+            p: the parameters, 1-D.
+            planes: their states in the rule's order.
+            count: elements of one of the tensors.
+        """
+        if kind not in self._of_lines:
+            self._of_lines[kind] = built(law, p, planes, count >= PARALLEL_FROM)
+        return self._of_lines[kind]
 
     def measuring(self, path: str, p: Tensor, slots: Mapping[str, Tensor]) -> Measuring | None:
         """Return how a parameter's share of a measure is found by a kernel, or None to find it eagerly.
