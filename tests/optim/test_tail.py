@@ -1,14 +1,18 @@
 """What follows a direction runs by a kernel where the direction itself does not, with the same numbers."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 import torch
 
 from danlu.optim import decay, direction, modify, moment
 from danlu.optim.context import Context
+from danlu.optim.engine import Optimizer
 from danlu.optim.rule import Rule
 from danlu.optim.run.kernel import compiler_for
 from danlu.optim.run.lane import Lane
-from danlu.optim.values import Tick
+from danlu.optim.values import Scope, Tick
 from tests.laws.samples import dtype_for, host, infos, sample
 from tests.optim.stepping import advance, agree, gradients, make, parameters, parted, same, snapshot, start
 
@@ -61,6 +65,31 @@ def test_what_looks_back_has_no_tail(slots):
     moments = {"exp_avg": moment.Ema(0.9), "exp_avg_sq": moment.Ema(0.99, moment.square)}
     assert Rule(direction.Ratio(), moments).tail is not None
     assert Rule(direction.Ratio(), moments, **slots).tail is None
+
+
+@dataclass(frozen=True)
+class _Shaped(decay.Cautious):
+    """A piece of a user's that says no more of itself than that it looks at its whole tensor."""
+
+    scope: ClassVar[Scope] = "tensor"
+
+    def shrink(self, p, c, h):
+        return p - p * (c.lr * h["rate"] * p.square().mean())
+
+
+@needs_compiler
+def test_a_tail_that_no_kernel_takes_runs_eagerly():
+    def rule():
+        moments = {"exp_avg": moment.Ema(0.9), "exp_avg_sq": moment.Ema(0.99, moment.square)}
+        return Rule(direction.Atan2(), moments, decay=_Shaped(0.1))
+
+    assert rule().tail is not None
+    assert rule().sees == "shape"
+    ours, theirs = (Optimizer(start(SHAPES), rule(), lr=0.1, compile=way) for way in (True, False))
+    rows = gradients(parameters(ours), 3)
+    advance(ours, rows)
+    advance(theirs, rows)
+    assert same(snapshot(ours), snapshot(theirs))
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ class Runner:
         self._laws: dict[tuple[Codec, ...], Rule] = {}
         self._wanted = allows("captured") and wanted  # a word that names no tier is refused either way
         tail = rule.tail if self._wanted and _kind(rule) is None else None
-        self.tail = None if tail is None else Runner(tail, wanted, required, False)
+        self.tail = None if tail is None or _kind(tail) is None else Runner(tail, wanted, required, False)
         self.fused = fused_of(rule) if served and allows("captured") else None
 
     def way(self, p: Tensor, slots: Mapping[str, Tensor]) -> Way | None:
