@@ -114,6 +114,21 @@ def test_newton_schulz_meets_golden(which):
     assert which == "z" or (sigma.min() > 0.67 and sigma.max() < 1.14)
 
 
+@pytest.mark.parametrize("columns", [23, 24, 60])
+@pytest.mark.parametrize("decades", [0, 7])
+def test_wide_matrices_are_met_twice_and_become_the_same(columns, decades):
+    """On either side of the width from which polynomials are multiplied up, with singular values that span decades."""
+    rng = np.random.default_rng(5)
+    left, _, right = np.linalg.svd(rng.normal(size=(12, columns)), full_matrices=False)
+    x = left * np.logspace(0, -decades, 12) @ right
+    for steps in (1, 2, 5):
+        want = matrix.newton_schulz(x, steps)
+        for dtype, exact in ((torch.float64, 1e-11), (torch.float32, 1e-3)):
+            got = newton_schulz(torch.tensor(x[None], dtype=dtype), steps, matrix.QUINTIC, 1e-7)
+            assert got.dtype == dtype
+            assert distance(got[0].double().numpy(), want) <= exact
+
+
 @pytest.mark.parametrize(("name", "options"), SETS)
 def test_preset_meets_its_oracle(name, options):
     p0, grads, lrs = problem(seed=4)

@@ -101,6 +101,11 @@ def newton_schulz(
 ) -> Tensor:
     """Return X after X ← X/(‖X‖ + ε) and `steps` times X ← a·X + (b·A + c·A²)·X with A = X·Xᵀ.
 
+    Every step multiplies from the left by a polynomial in A, and all of these commute. Where n ≥ 2m, and in more digits than
+    bfloat16's, they are therefore multiplied up on the side of m, P ← (a + W)·P, A ← (a + W)²·A with W = b·A + c·A², and X is
+    met twice instead of twice a step (Zhang et al. 2026, Gram Newton-Schulz): 0.6 of the multiplications at n = 4m. In float32
+    X then differs by up to 3e-4 of its norm where singular values span seven decades, and in the last digits where they do not.
+
     Args:
         x: X of shape (batch, m, n); m ≤ n is the cheaper way.
         steps: number of steps.
@@ -110,7 +115,22 @@ def newton_schulz(
     """
     a, b, c = map(float, coefficients)  # host numbers: a rule that multiplies matrices has no kernel
     y = (x / (torch.linalg.matrix_norm(x, keepdim=True) + eps)).to(dtype or x.dtype)
+    rows, columns = y.shape[-2:]
+    if columns >= 2 * rows and y.dtype in {torch.float32, torch.float64}:
+        return (_multiplied(y @ y.mT, steps, a, b, c) @ y).to(x.dtype)
     for _ in range(steps):
         gram = y @ y.mT
         y = torch.baddbmm(y, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), y, beta=a)
     return y.to(x.dtype)
+
+
+def _multiplied(gram: Tensor, steps: int, a: float, b: float, c: float) -> Tensor:
+    """Return P with P·X for what `steps` steps make of X, from A = X·Xᵀ."""
+    product = a * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    for step in range(steps):
+        w = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        product = torch.baddbmm(product, w, product, beta=a) if step else product + w
+        if step + 1 < steps:
+            once = torch.baddbmm(gram, w, gram, beta=a)
+            gram = torch.baddbmm(once, w, once, beta=a)
+    return product
