@@ -70,6 +70,21 @@ def test_presets_meet_their_oracles(name, options):
     assert gap(ours, want) <= EXACT
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (5,)], ids=str)
+def test_the_direction_may_look_ahead(shape):
+    """`nesterov` is the paper's reading, of tiles as of vectors, and moves them."""
+    rng = np.random.default_rng(33)
+    p0, grads, lrs = {"p": np.zeros(shape)}, {"p": rng.normal(size=(9, *shape))}, np.ones(9)
+    ours, plain = (
+        descend(lambda ps, x=x: optim.Optimizer(ps.values(), optim.Rule(x), lr=1.0), p0, grads, lrs)
+        for x in (direction.Eigenbasis(every=4, nesterov=True), direction.Eigenbasis(every=4))
+    )
+    steps = paper.eigenbasis(shape, grads["p"], every=4, nesterov=True)
+    want = {"p": -np.cumsum([np.zeros(shape) if u is None else u for u in steps], axis=0)}
+    assert gap(ours, want) <= EXACT
+    assert gap(plain, want) > 100 * EXACT
+
+
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_every_option_moves_the_oracle(name, options):
     p0, grads, lrs = problem(seed=32)

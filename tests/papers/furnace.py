@@ -21,18 +21,24 @@ def tiles(shape, side):
     return whole, tuple(found), tuple(turned)
 
 
-def atan2(grads, betas, a=1.27, b=1.0, skip=0):
+def ahead(m, g, beta, nesterov):
+    """Nesterov's reading of an average."""
+    return beta * m + (1 - beta) * g if nesterov else m
+
+
+def atan2(grads, betas, a=1.27, b=1.0, skip=0, nesterov=False):
     """The directions of Adam-atan2, where the first `skip` gradients are not seen."""
     m, v, found = 0.0, 0.0, []
     for t, g in enumerate(grads, start=1 - skip):
         if t > 0:
             m = betas[0] * m + (1 - betas[0]) * g
             v = betas[1] * v + (1 - betas[1]) * g**2
-            found.append(a * np.arctan2(m / (1 - betas[0] ** t), b * np.sqrt(v / (1 - betas[1] ** t))))
+            seen = ahead(m, g, betas[0], nesterov) / (1 - betas[0] ** t)
+            found.append(a * np.arctan2(seen, b * np.sqrt(v / (1 - betas[1] ** t))))
     return found
 
 
-def one_tile(grads, betas, a, b, every, fresh, turned):
+def one_tile(grads, betas, a, b, every, fresh, turned, nesterov):
     """The directions of one tile, with the covariances written out where the code has none: H = Q((1 − ρ)Λ + ρttᵀ)Qᵀ."""
     (b1, b2), first = betas, grads[0]
     q = np.linalg.eigh(first @ first.T)[1][:, ::-1] if turned[0] else np.eye(len(first))
@@ -42,7 +48,8 @@ def one_tile(grads, betas, a, b, every, fresh, turned):
     for n, g in enumerate(grads[1:], start=1):
         t = q.T @ g @ p
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * t**2
-        angle = a * np.arctan2(q.T @ m @ p / (1 - b1**n), b * np.sqrt(v / (1 - b2**n)))
+        seen = ahead(m, g, b1, nesterov) / (1 - b1**n)
+        angle = a * np.arctan2(q.T @ seen @ p, b * np.sqrt(v / (1 - b2**n)))
         found.append(q @ angle @ p.T)
         if n % every == 0:
             left, right = v.sum(1), v.sum(0)
@@ -58,16 +65,28 @@ def one_tile(grads, betas, a, b, every, fresh, turned):
     return found
 
 
-def eigenbasis(shape, grads, *, betas=(0.95, 0.95), vector_betas=(0.9, 0.99), a=1.27, b=1.0, every=10, fresh=0.5, side=128):
+def eigenbasis(
+    shape,
+    grads,
+    *,
+    betas=(0.95, 0.95),
+    vector_betas=(0.9, 0.99),
+    a=1.27,
+    b=1.0,
+    every=10,
+    fresh=0.5,
+    side=128,
+    nesterov=False,
+):
     """The directions of a tensor; None where it does not step."""
     whole, (height, width), turned = tiles(shape, side)
     if not any(turned):
-        return atan2(grads, vector_betas, a, b)
+        return atan2(grads, vector_betas, a, b, nesterov=nesterov)
     flat = grads.reshape(len(grads), *whole)
     found = np.zeros_like(flat)
     for i in range(0, whole[0], height):
         for j in range(0, whole[1], width):
-            own = one_tile(flat[:, i : i + height, j : j + width], betas, a, b, every, fresh, turned)
+            own = one_tile(flat[:, i : i + height, j : j + width], betas, a, b, every, fresh, turned, nesterov)
             found[1:, i : i + height, j : j + width] = own[1:]
     return [None, *found[1:].reshape(len(grads) - 1, *shape)]
 

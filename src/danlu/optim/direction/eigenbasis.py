@@ -52,6 +52,7 @@ class Eigenbasis(Direction):
         every: steps between two iterations of the bases, the costly part.
         fresh: ρ, the share of this step's gradient in an iteration; 0 leaves the first bases.
         side: longest side of a tile.
+        nesterov: read m as β₁·m + (1 − β₁)·t, with the bias correction of m, as `nadam_simple` does.
     """
 
     betas: tuple[Beta, Beta] = (0.95, 0.95)
@@ -61,6 +62,7 @@ class Eigenbasis(Direction):
     every: Count = 10
     fresh: Fraction = 0.5
     side: Side = 128
+    nesterov: bool = False
 
     scope: ClassVar[Scope] = "matrix"
     events: ClassVar[frozenset[str]] = frozenset({"first", "iterate"})
@@ -76,7 +78,8 @@ class Eigenbasis(Direction):
     def scalars(self, tick: Tick) -> Mapping[str, float]:
         """The weights of what is new, the bias corrections with and without the first gradient, and what the bases do."""
         n = tick.t - 1  # gradients that have entered the averages of a matrix: the first one does not
-        numbers = {**under("matrix", _numbers(self.betas, max(n, 1))), **under("vector", _numbers(self.vector_betas, tick.t))}
+        counts = {"matrix": (self.betas, max(n, 1)), "vector": (self.vector_betas, tick.t)}
+        numbers = {key: x for part, of in counts.items() for key, x in under(part, _numbers(*of, ahead=self.nesterov)).items()}
         own = {"a": self.a, "b": self.b, "fresh": self.fresh}
         return {**numbers, **own, "first": float(n == 0), "iterate": float(n > 0 and n % self.every == 0)}
 
@@ -104,7 +107,8 @@ class Eigenbasis(Direction):
 def _unturned(c: Context, own: Scalars, h: Scalars) -> Tensor:
     """The direction of a tensor that has no bases."""
     c.keep("bases")
-    return _angle(*_averaged([c], [1], c.g.reshape(1, -1), own), own, h).reshape(c.p.shape)
+    g = c.g.reshape(1, -1)
+    return _angle(g, *_averaged([c], [1], g, own), own, h).reshape(c.p.shape)
 
 
 def _first(c: Context, tiles: Tiles) -> Tensor:
@@ -124,7 +128,7 @@ def _turned(members: Mapping[Context, Tiles], own: Scalars, h: Scalars) -> dict[
     bases = [None if side[0] is None else _joined(side) for side in sides]
     t = _turn(_joined([tiles.cut(c.g) for c, tiles in members.items()]), bases)
     m, v = _averaged(cs, counts, t, own)
-    u = _turn_back(_angle(m, v, own, h), bases).split(counts)
+    u = _turn_back(_angle(t, m, v, own, h), bases).split(counts)
     if h["iterate"]:
         new = [None if q is None else _iterated(q, v.sum(2 - i), _gram(t, i), h["fresh"]) for i, q in enumerate(bases)]
         moves = [None if q is None or x is None else q.mT @ x for q, x in zip(bases, new, strict=True)]
@@ -139,10 +143,11 @@ def _turned(members: Mapping[Context, Tiles], own: Scalars, h: Scalars) -> dict[
     return {c: tiles.join(part) for (c, tiles), part in zip(members.items(), u, strict=True)}
 
 
-def _numbers(betas: tuple[float, float], count: int) -> dict[str, float]:
-    """The weights of what is new in averages of so many gradients, and their bias corrections."""
+def _numbers(betas: tuple[float, float], count: int, *, ahead: bool) -> dict[str, float]:
+    """The weights of what is new in averages of so many gradients and in a reading ahead, and their bias corrections."""
     debias, root_debias = corrections(betas[0] ** count)["debias"], corrections(betas[1] ** count)["root_debias"]
-    return {"new": 1.0 - betas[0], "new_sq": 1.0 - betas[1], "debias": debias, "root_debias": root_debias}
+    weights = {"new": 1.0 - betas[0], "new_sq": 1.0 - betas[1], **({"glance": 1.0 - betas[0]} if ahead else {})}
+    return {**weights, "debias": debias, "root_debias": root_debias}
 
 
 def _averaged(cs: Sequence[Context], counts: Sequence[int], t: Tensor, own: Scalars) -> tuple[Tensor, Tensor]:
@@ -168,8 +173,9 @@ def _joined(xs: Sequence[Tensor]) -> Tensor:
     return xs[0] if len(xs) == 1 else torch.cat([*xs])
 
 
-def _angle(m: Tensor, v: Tensor, own: Scalars, h: Scalars) -> Tensor:
-    """Return a·atan2(m̂, b·√v̂)."""
+def _angle(t: Tensor, m: Tensor, v: Tensor, own: Scalars, h: Scalars) -> Tensor:
+    """Return a·atan2(m̂, b·√v̂), with m read ahead of t where that is asked for."""
+    m = torch.lerp(m, t, own["glance"]) if "glance" in own else m
     return torch.atan2(m * (own["debias"] / (own["root_debias"] * h["b"])), v.sqrt()) * h["a"]
 
 
