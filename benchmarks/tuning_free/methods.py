@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import nn
@@ -45,10 +45,19 @@ def _decoupled(rule: Rule) -> Rule:
     return rule.but(decay=Decoupled(rule.decay.rate * 2 / 3)) if isinstance(rule.decay, Cautious) else rule
 
 
+def _ahead(rule: Rule) -> Rule:
+    """Where every momentum is read ahead, and matrices decay half more."""
+    if rule.moments:
+        momentum = rule.moments["exp_avg"]
+        return rule.but(moments={**rule.moments, "exp_avg": replace(momentum, peek=momentum.beta**2)})
+    return rule.but(direction=replace(rule.direction, nesterov=True), decay=Cautious(1.5 * rule.decay.rate))
+
+
 VARIANTS = {
     "furnace_sized": _variant(furnace, _sized),
     "furnace_lean_sized": _variant(furnace_lean, _sized),
     "furnace_decoupled": _variant(furnace, _decoupled),
+    "furnace_ahead": _variant(furnace, _ahead),
 }
 
 
@@ -138,6 +147,9 @@ METHODS = (
     Method("furnace, steps of matrices by their size", "furnace_sized", "ablation", CONSTANT),
     Method("furnace, squares over 0.97", "furnace", "ablation", CONSTANT, options={"betas": (0.9, 0.97)}),
     Method("furnace, decay not cautious", "furnace_decoupled", "ablation", CONSTANT),
+    Method("furnace, looking ahead", "furnace_ahead", "ablation", CONSTANT),
+    Method("furnace, looking ahead, lr 0.7", "furnace_ahead", "ablation", CONSTANT, lr=0.7),
+    Method("furnace, looking ahead, lr 1.5", "furnace_ahead", "ablation", CONSTANT, lr=1.5),
     Method("furnace_lean, steps of matrices by their size", "furnace_lean_sized", "ablation", CONSTANT),
     Method("furnace_lean, no noise scale", "furnace_lean", "ablation", CONSTANT, roles=NO_NOISE_SCALE, buffers="average"),
 )
