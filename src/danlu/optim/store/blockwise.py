@@ -42,11 +42,6 @@ class AbstractBlockwise(Codec):
     scope: ClassVar[Scope] = "tensor"
 
     @property
-    def peak(self) -> float:
-        """The largest value, which stands for the largest magnitude of a block."""
-        return 1.0
-
-    @property
     def signed(self) -> bool:
         """A root has no sign."""
         return not self.root
@@ -70,11 +65,8 @@ class AbstractBlockwise(Codec):
             return {"": x}
         rows = self._blocks(x)
         size = rows if self.root else rows.abs()
-        scale = size.amax(1)
-        if self.root:  # the root of the largest is the largest root, and one root per block
-            size, scale = size.sqrt(), scale.sqrt()
-        scale = scale / self.peak  # once per block and step; a kernel would divide again in every pass
-        code = self.code(size * scale.clamp_min(torch.finfo(x.dtype).tiny).reciprocal()[:, None], rows)
+        scale, inverse = self.scales(size.amax(1))
+        code = self.code((size.sqrt() if self.root else size) * inverse[:, None], rows)
         if code.shape != x.shape:
             code = code.view(-1)[: x.numel()].view(x.shape)
         return {"code": code.to(torch.uint8), "scale": scale.float()}
@@ -89,12 +81,16 @@ class AbstractBlockwise(Codec):
         return x * x if self.root else x
 
     @abstractmethod
+    def scales(self, largest: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scale of every block and its inverse, given max|x|: with `root` they are those of √x."""
+
+    @abstractmethod
     def code(self, unit: Tensor, x: Tensor) -> Tensor:
-        """Return the codes, whole numbers in [0, 255], of sizes in [0, peak] and of x, whose sign and zeros count."""
+        """Return the codes, whole numbers in [0, 255], of |x| over the scale and of x, whose sign and zeros count."""
 
     @abstractmethod
     def value(self, code: Tensor) -> Tensor:
-        """Return the values in [−peak, peak] of codes of uint8."""
+        """Return what codes of uint8 stand for, in scales."""
 
     def _blocks(self, x: Tensor) -> Tensor:
         """The elements as rows of one block each, the last one filled up with zeros."""
