@@ -15,7 +15,8 @@ ALLOWED = {
     **{tool: set() for tool in TOOLS},
     "optim": {"optim", *TOOLS},
     "optim.values": set(),
-    "optim.piece": {"optim.values", "optim.context", *TOOLS},  # the context's type only
+    "optim.erased": set(),
+    "optim.piece": {"optim.erased", "optim.values", "optim.context", *TOOLS},  # the context's type only
     "optim.context": {"optim.values", "optim.piece"},
     "optim.catalog": {"optim.piece", *TOOLS},
     "optim.roster": {"optim.rule", *TOOLS},

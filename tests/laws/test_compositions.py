@@ -100,7 +100,7 @@ def _shortened(rule: Rule) -> Iterator[tuple[Piece, Rule]]:
 
 
 @pytest.mark.skipif(kernel.compiler_for("cpu") is None, reason="no C++ compiler")
-@pytest.mark.parametrize("rule", seeded(6, element=True, seed=1), ids=range(6))
+@pytest.mark.parametrize("rule", seeded(6, element=True, seed=5), ids=range(6))
 def test_compiled_equals_eager(rule):
     """To a ten-thousandth of the way: the kernel rounds its numbers to float32 and contracts multiply-adds.
 

@@ -5,13 +5,12 @@ A piece is a frozen dataclass for ONE tensor: pure, out of place, no loop over t
 1. On the host, in double precision, once per step: `scalars(tick)` turns hyper-parameters, learning rate and step count into
    named numbers (``1 − β``, ``1/(1 − βᵗ)``).
 2. On the tensor: the piece's law, which reads those numbers from the mapping ``h`` and never from its own fields. The engine
-   erases the numeric fields before this phase (`structure`), so a law that cheats sees nan at once. That is why a changing
+   erases the numeric fields before this phase (`structure`), so a law that cheats is told at once. That is why a changing
    lr, beta or step never recompiles a kernel.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 import torch
 from torch import Tensor
 
+from danlu.optim.erased import Erased
 from danlu.optim.values import Kept, Need, Reading, Reduction, Scalars, Scope, Sight, Signal, Start, Tick, gradient
 from danlu.ranges import Interval, Structural, check, hints
 
@@ -104,11 +104,11 @@ class Piece(ABC):
         return f"{type(self).__name__}({', '.join(args)})"
 
     def structure(self) -> Self:
-        """A copy whose numeric fields are nan: what shapes the computation, without what enters it as a scalar."""
+        """A copy whose numeric fields are `Erased`: what shapes the computation, without what enters it as a scalar."""
         copy = object.__new__(type(self))
         for f in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, f.name)
-            object.__setattr__(copy, f.name, _erased(value, f.name in _numeric(type(self))))
+            name = f"{type(self).__name__}.{f.name}" if f.name in _numeric(type(self)) else ""
+            object.__setattr__(copy, f.name, _erased(getattr(self, f.name), name))
         return copy
 
 
@@ -371,9 +371,16 @@ def _has(hint: Any, marker: type) -> bool:
     return own or any(_has(part, marker) for part in get_args(hint))
 
 
-def _erased(value: Any, numeric: bool) -> Any:
+def _erased(value: Any, name: str) -> Any:
+    """The value without what enters as a scalar: its numbers, where they have a name."""
     if isinstance(value, Piece):
         return value.structure()
     if isinstance(value, tuple):
-        return tuple(_erased(x, numeric) for x in value)
-    return math.nan if numeric and isinstance(value, (int, float)) and not isinstance(value, bool) else value
+        return tuple(_erased(x, name) for x in value)
+    return _nothing(name) if name and isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+@cache
+def _nothing(name: str) -> Erased:
+    """One for each name, so that structures without numbers are equal where they are alike."""
+    return Erased(name)

@@ -293,7 +293,7 @@ class Rule:
 
     @cached_property
     def structure(self) -> Rule:
-        """The rule with every scalar field nan: what a kernel is compiled from and cached under."""
+        """The rule with every scalar field erased: what a kernel is compiled from and cached under."""
         changes: dict[str, Any] = {name: tuple(x.structure() for x in getattr(self, name)) for name in _TUPLES}
         changes |= {name: x if (x := getattr(self, name)) is None else x.structure() for name in _SINGLES}
         changes["moments"] = {name: moment.structure() for name, moment in self.moments.items()}
@@ -301,7 +301,7 @@ class Rule:
         erased = object.__new__(type(self))
         for f in fields(self):
             object.__setattr__(erased, f.name, changes[f.name])
-        erased.__dict__.update(slots=self.slots, codecs=changes["store"], layout=self.layout)  # not to be made from nan
+        erased.__dict__.update(slots=self.slots, codecs=changes["store"], layout=self.layout)  # found with the numbers there
         return erased
 
     def bind(self, values: Sequence[Scalar]) -> dict[str, dict[str, Scalar]]:

@@ -8,6 +8,7 @@ from danlu.optim.modify.friction import Friction, RationalFriction
 from danlu.optim.modify.noise_scale import NoiseScale
 from danlu.optim.modify.normalize import Normalize, NormalizeAll
 from danlu.optim.modify.parameter_scale import ParameterScale
+from danlu.optim.modify.polyak_cap import PolyakCap
 from danlu.optim.modify.rectify import Rectify
 from danlu.optim.modify.rms_clip import RmsClip, StableClip
 from danlu.optim.modify.smooth import Smooth
@@ -24,6 +25,7 @@ __all__ = [
     "Normalize",
     "NormalizeAll",
     "ParameterScale",
+    "PolyakCap",
     "RationalFriction",
     "Rectify",
     "RmsClip",

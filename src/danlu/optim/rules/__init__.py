@@ -30,6 +30,7 @@ from danlu.optim.rules.lamb import LAMB, lamb
 from danlu.optim.rules.lars import LARS, lars
 from danlu.optim.rules.lion import Lion, lion
 from danlu.optim.rules.lookahead import Lookahead, lookahead
+from danlu.optim.rules.momo import Momo, MomoAdam, momo, momo_adam
 from danlu.optim.rules.muon import Muon, muon
 from danlu.optim.rules.nadam import NAdam, nadam, nadam_simple
 from danlu.optim.rules.norm_loss import NormLossSGD, norm_loss_sgd
@@ -108,6 +109,8 @@ __all__ = [
     "LDoG",
     "Lion",
     "Lookahead",
+    "Momo",
+    "MomoAdam",
     "Muon",
     "NAdam",
     "NormLossSGD",
@@ -161,6 +164,8 @@ __all__ = [
     "ldog",
     "lion",
     "lookahead",
+    "momo",
+    "momo_adam",
     "muon",
     "nadam",
     "nadam_simple",
