@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.rule import Rule
+from danlu.optim.run.arithmetic import SPELLED_OUT
 from danlu.optim.run.law import keep_moved_values, law_of
 from danlu.optim.run.raw import Entry, entry_of
 from danlu.optim.run.tier import allows
@@ -206,7 +207,7 @@ def _capture(
         return code
 
     with torch.no_grad(), config.patch(enable_autograd_cache=False):  # that cache would answer without calling `inner`
-        traced = make_fx(law)(*examples)
+        traced = make_fx(law, decomposition_table=SPELLED_OUT)(*examples)
         keep_moved_values(traced)
         names = [node.target for node in traced.graph.find_nodes(op="placeholder")]
         order = {f"L['{name}']": i for i, name in enumerate(names)}

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from danlu.optim.rule import Rule
+from danlu.optim.run.arithmetic import SPELLED_OUT
 from danlu.optim.run.kernel import PARALLEL_FROM, Kernel
 from danlu.optim.run.law import keep_moved_values, law_of, measure_of
 from danlu.optim.run.stages import Stage, cut, in_steps
@@ -204,7 +205,7 @@ def _build(
     examples = [p, torch.ones_like(p), *planes, *results, torch.ones(len(rule.layout), dtype=compute, device=device)]
     law = measure_of(rule.structure, path, places, compute) if path else law_of(rule.structure, places, compute)
     with torch.no_grad():
-        traced = make_fx(law, tracing_mode="symbolic")(*examples)
+        traced = make_fx(law, decomposition_table=SPELLED_OUT, tracing_mode="symbolic")(*examples)
     keep_moved_values(traced)
     inputs = [node.meta["val"] for node in traced.graph.find_nodes(op="placeholder")]
     sizes = [n for x in inputs for n in x.shape]
