@@ -211,6 +211,7 @@ class Codec(Piece):
     axis: ClassVar[str] = "store"
     fresh: ClassVar[bool] = True
     costly: ClassVar[bool] = False  # whether a kernel had better keep a value in memory than decode it once more
+    rounds_on_bits: ClassVar[bool] = False  # whether encoding leaves bfloat16 numbers even where a kernel drops casts
 
     @property
     def row(self) -> int:

@@ -22,6 +22,7 @@ def law_of(structure: Rule, places: Sequence[Place], compute: torch.dtype) -> Ca
         places: the state keys that each plane holds, in order.
         compute: the dtype that the rule computes in.
     """
+    rounded = {slot for slot, codec in structure.codecs.items() if codec.rounds_on_bits}
 
     def law(*args: Tensor) -> None:
         p, g, *planes, h = args
@@ -29,7 +30,7 @@ def law_of(structure: Rule, places: Sequence[Place], compute: torch.dtype) -> Ca
         new_p, new = structure.step(p.to(compute), g.to(compute), opened(places, planes), numbers, p.dtype)
         new |= {key: x.clone() for key, x in new.items() if any(x is old for old in args)}
         for keys, plane in zip(places, planes, strict=True):
-            plane.copy_(closed(keys, new))
+            plane.copy_(closed(keys, new, rounded))
         p.copy_(new_p)
 
     return law

@@ -6,7 +6,7 @@ a kernel takes the words, cuts them with shifts, and joins them again. Snapshots
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -88,13 +88,15 @@ def opened(places: Sequence[Place], planes: Sequence[Tensor]) -> dict[str, Tenso
     return slots
 
 
-def closed(keys: Place, slots: Mapping[str, Tensor]) -> Tensor:
+def closed(keys: Place, slots: Mapping[str, Tensor], rounded: Container[str] = ()) -> Tensor:
     """Return what the plane of these keys is to hold.
 
-    A kernel has dropped the codecs' casts to bfloat16 and back, so numbers are rounded here, on the bits; one that a codec has
-    rounded on them stays.
+    A kernel has dropped the codecs' casts to bfloat16 and back, so numbers are rounded here, on the bits; but for those of the
+    `rounded` slots, whose codec has done so.
     """
     if len(keys) == 1:
         return slots[keys[0]]
-    low, high = (bfloat16_nearest(slots[key].float()).view(torch.int32) for key in keys)
+    numbers = [slots[key].float() for key in keys]
+    whole = [x if key in rounded else bfloat16_nearest(x) for key, x in zip(keys, numbers, strict=True)]
+    low, high = (x.view(torch.int32) for x in whole)
     return low >> 16 & 0xFFFF | high & _HIGH

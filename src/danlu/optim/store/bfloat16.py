@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,8 @@ class BFloat16(Codec):
 
     seed: Annotated[int, Interval(0, 2**63, "left")] = 0
     min_size: MinSize = 0
+
+    rounds_on_bits: ClassVar[bool] = True
 
     @property
     def paired(self) -> bool:
