@@ -120,6 +120,17 @@ def test_a_step_without_a_loss_is_refused():
     assert p.tolist() == [1.0, 1.0, 1.0]
 
 
+def test_climbing_is_refused():
+    """Its bound is a lower one: the loss of a climb would be taken for far above it, or below."""
+    p = torch.nn.Parameter(torch.ones(3))
+    with pytest.raises(
+        ValueError, match=r"maximize: modify\.PolyakCap reads the loss as what is to become small; minimize the neg"
+    ):
+        optim.create("momo", [p], maximize=True)
+    with pytest.raises(ValueError, match="maximize"):
+        optim.create("adamw+modify.polyak_cap", [p], maximize=True)
+
+
 def test_a_rate_that_is_far_too_large_is_shortened():
     """At lr 100 SGD with the same momentum leaves ½Σp² at once."""
     p0, *_ = problem(seed=5)

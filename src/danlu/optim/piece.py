@@ -56,6 +56,7 @@ class Piece(ABC):
     skips_roles: ClassVar[frozenset[str]] = frozenset()  # parameters that it leaves alone, where roles are known
     reads_on_host: ClassVar[frozenset[str]] = frozenset()  # scalars that its law takes as host numbers, not as tensors
     events: ClassVar[frozenset[str]] = frozenset()  # those that are 0 but for steps in which the law decomposes matrices
+    descends: ClassVar[bool] = False  # whether it reads the loss as what is to become small, so that it cannot maximize
     wants_scale: ClassVar[bool] = False  # whether it reads a second moment (or another magnitude), which the rule must have
 
     def __post_init__(self) -> None:

@@ -12,7 +12,20 @@ from danlu.registry import did_you_mean
 if TYPE_CHECKING:
     from danlu.optim.rule import Rule
 
-__all__ = ["refuse_misfits"]
+__all__ = ["refuse_climbing", "refuse_misfits"]
+
+
+def refuse_climbing(rule: Rule) -> None:
+    """Refuse a rule that only goes downhill where it is to climb.
+
+    Raises:
+        ValueError: as `Rule.climbing` says.
+    """
+    if (piece := next((piece for piece in rule.nested if piece.descends), None)) is not None:
+        raise ValueError(
+            f"maximize: {piece.axis}.{type(piece).__name__} reads the loss as what is to become small; minimize the negative, "
+            "and give that as the loss"
+        )
 
 
 def refuse_misfits(rule: Rule) -> None:

@@ -32,7 +32,7 @@ from danlu.optim.piece import (
     Write,
     snake,
 )
-from danlu.optim.refusals import refuse_misfits
+from danlu.optim.refusals import refuse_climbing, refuse_misfits
 from danlu.optim.store.dense import Dense
 from danlu.optim.tail import tail_of
 from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Sight, Start, Tick
@@ -147,7 +147,12 @@ class Rule:
         return {snake(type(x)): x for name in (*_TUPLES, *_OPTIONAL) for x in _listed(getattr(self, name))}
 
     def climbing(self) -> Self:
-        """Return the rule that maximizes: the gradient is negated first, so that decay still pulls to zero."""
+        """Return the rule that maximizes: the gradient is negated first, so that decay still pulls to zero.
+
+        Raises:
+            ValueError: with a piece that reads the loss as what is to become small.
+        """
+        refuse_climbing(self)
         return replace(self, grad=(Negate(), *self.grad))
 
     @cached_property

@@ -50,6 +50,7 @@ class PolyakCap(Modify, Measured):
     num: str | None = None
 
     needs: ClassVar[frozenset[Need]] = frozenset({"grad", "loss"})
+    descends: ClassVar[bool] = True
 
     def shared(self) -> Mapping[str, float]:
         """The averages of the loss and of ⟨g, p⟩."""
