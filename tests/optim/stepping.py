@@ -16,6 +16,7 @@ from danlu.optim.run.lane import Lane
 
 __all__ = [
     "ALONE",
+    "CLIMBING",
     "COMPILED",
     "ELEMENT",
     "EXACT",
@@ -47,6 +48,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 PRESETS = optim.presets()
 GRADIENTS = [name for name in PRESETS if "closure" not in optim.preset(name)().needs]  # take the gradients that are there
+CLIMBING = [name for name in PRESETS if not any(piece.descends for piece in optim.preset(name)().nested)]  # may maximize
 ALONE = [  # no tensor's step depends on another tensor, nor on a number of the whole group
     name for name in GRADIENTS if not optim.preset(name)().measures and not optim.preset(name)().shared
 ]

@@ -45,7 +45,7 @@ class Reading(Modify):
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize(
-    "compile", [False, pytest.param(True, marks=pytest.mark.skipif(not compiler_for("cpu"), reason="none"))]
+    "compile", [False, pytest.param(True, marks=pytest.mark.skipif(not compiler_for("cpu"), reason="no C++ compiler"))]
 )
 def test_a_law_that_reads_a_number_from_self_is_told(use, compile):
     p = torch.nn.Parameter(torch.ones(3))
