@@ -38,11 +38,12 @@ def test_preset_meets_its_oracle(mode, options):
     assert gap(walk(p0, grads, lrs, LOSSES, mode=mode, **options), want) <= EXACT
 
 
-def test_a_step_without_a_loss_is_refused_and_changes_nothing():
+@pytest.mark.parametrize("name", [name for name in optim.presets() if "loss" in optim.preset(name)().needs])
+def test_a_step_without_a_loss_is_refused_and_changes_nothing(name):
     p = torch.nn.Parameter(torch.ones(3))
-    optimizer = optim.AdaLo([p])
+    optimizer = optim.create(name, [p])
     p.grad = torch.ones(3)
-    with pytest.raises(ValueError, match=r"adalo: this rule reads the loss: call step\(loss="):
+    with pytest.raises(ValueError, match=rf"{name}: this rule reads the loss: call step\(loss="):
         optimizer.step()
     assert p.tolist() == [1.0, 1.0, 1.0]
     assert not optimizer.state

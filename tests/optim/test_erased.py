@@ -1,6 +1,7 @@
 """A law that reads a number from self instead of h is told so, whatever it does with it: nothing is computed with it."""
 
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -63,4 +64,5 @@ def test_structures_of_other_numbers_are_one():
     one, other = Reading(0.1).structure(), Reading(0.2, (0.3, 0.4)).structure()
     assert repr(one) == repr(other)
     assert one == other
+    assert one == pickle.loads(pickle.dumps(other))
     assert one != Reading(use="add").structure()

@@ -111,15 +111,6 @@ def test_a_loss_that_is_not_finite_leaves_the_average_as_it_was():
     assert cap.settle(total, tick) == {"total": 0.5, "polyak_loss": 0.5, "polyak_inner": 0.0}
 
 
-def test_a_step_without_a_loss_is_refused():
-    p = torch.nn.Parameter(torch.ones(3))
-    optimizer = optim.Momo([p])
-    p.grad = torch.ones(3)
-    with pytest.raises(ValueError, match=r"momo: this rule reads the loss: call step\(loss="):
-        optimizer.step()
-    assert p.tolist() == [1.0, 1.0, 1.0]
-
-
 def test_climbing_is_refused():
     """Its bound is a lower one: the loss of a climb would be taken for far above it, or below."""
     p = torch.nn.Parameter(torch.ones(3))

@@ -379,10 +379,4 @@ def _erased(value: Any, name: str) -> Any:
         return value.structure()
     if isinstance(value, tuple):
         return tuple(_erased(x, name) for x in value)
-    return _nothing(name) if name and isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-
-@cache
-def _nothing(name: str) -> Erased:
-    """One for each name, so that structures without numbers are equal where they are alike."""
-    return Erased(name)
+    return Erased(name) if name and isinstance(value, (int, float)) and not isinstance(value, bool) else value
