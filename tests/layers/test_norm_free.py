@@ -105,6 +105,32 @@ def test_standardized_takes_weights_over_and_keeps_what_it_is_told():
         standardized(model, 1.7, keep=("head",))
 
 
+def test_standardized_keeps_what_is_shared_and_what_is_frozen():
+    model = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 7, bias=False))
+    model.append(model[1])
+    model[3].weight = model[0].weight
+    model[1].requires_grad_(False)
+    twin = standardized(model, 1.0)
+    assert isinstance(twin[1], StandardizedLinear)
+    assert twin[4] is twin[1]
+    assert twin[3].weight is twin[0].weight
+    assert not twin[1].weight.requires_grad
+    assert standardized(model, 1.0, keep=("4",))[1] is not model[1]
+    assert type(standardized(model, 1.0, keep=("4",))[1]) is nn.Linear
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensor")
+@pytest.mark.parametrize("twin_of", [without_norms, lambda model: standardized(model, 1.0)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_twins_of_torchs_encoders_compute_in_evaluation_what_they_compute_in_training(twin_of, masked):
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    twin, x = twin_of(nn.TransformerEncoder(layer, 2)), torch.randn(2, 5, 8)
+    mask = torch.arange(5) >= torch.tensor([[5], [3]]) if masked else None
+    trained = twin.train()(x, src_key_padding_mask=mask)
+    with torch.no_grad():
+        torch.testing.assert_close(twin.eval()(x, src_key_padding_mask=mask), trained, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("build", [NormFreeResNet, NormFreeDeepMLP])
 def test_norm_free_models_have_no_norm_and_a_plain_head(build):
     model = build()

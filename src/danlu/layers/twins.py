@@ -22,7 +22,7 @@ def without_norms(model: Model) -> Model:
     """Return a copy of the model with the identity in the place of every normalisation: its bare twin, all else bit for bit.
 
     Batch, instance, group, layer and RMS norms of torch and of this package are known, and what inherits from them. Layers in
-    front of a batch norm often have no bias, which is then nowhere.
+    front of a batch norm often have no bias, which is then nowhere. torch's encoder layers leave their fast path in evaluation.
 
     Args:
         model: is left alone; must not be a normalisation itself.
@@ -39,7 +39,7 @@ def without_norms(model: Model) -> Model:
         raise ValueError(f"without_norms: {type(model).__name__} has no normalisation below it")
     for name in found:
         twin.set_submodule(name, nn.Identity())
-    return twin
+    return _part_by_part(twin)
 
 
 def standardized(model: Model, gamma: Positive, keep: tuple[str, ...] = ()) -> Model:
@@ -47,7 +47,8 @@ def standardized(model: Model, gamma: Positive, keep: tuple[str, ...] = ()) -> M
 
     ``standardized(without_norms(model), activation_gain(torch.relu), keep=("0", "9"))`` is the norm-free twin of a plain
     network. The first layer sees data, not activations, and the last gives logits, whose scale the loss needs: keep both as
-    they are, or set the first layer's ``gamma`` to 1. Weights and biases are taken over; their scale no longer matters.
+    they are, or set the first layer's ``gamma`` to 1. Weights and biases are taken over, with whatever shares them or has them
+    frozen; their scale no longer matters. torch's encoder layers leave their fast path in evaluation.
 
     Args:
         model: is left alone; must not be such a layer itself.
@@ -62,12 +63,24 @@ def standardized(model: Model, gamma: Positive, keep: tuple[str, ...] = ()) -> M
     """
     check("standardized", hints(standardized), {"gamma": gamma})
     twin = copy.deepcopy(model)
-    named = dict(twin.named_modules())
+    named = dict(twin.named_modules(remove_duplicate=False))
     if unknown := [name for name in keep if name not in named]:
         raise ValueError(f"standardized: no layer {', '.join(map(repr, unknown))} to keep; see model.named_modules()")
+    kept = {named[name] for name in keep}
+    layers = {module: _standardized(module, gamma) for module in named.values() if module not in kept}  # two names stay one
     for name, module in named.items():
-        if name and name not in keep and (layer := _standardized(module, gamma)) is not None:
+        if name and (layer := layers.get(module)) is not None:
             twin.set_submodule(name, layer)
+    return _part_by_part(twin)
+
+
+def _part_by_part(twin: Model) -> Model:
+    """Keep torch's encoders from their fused kernels in evaluation, which read weights and norms past the layers put there."""
+    for module in twin.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            module.activation_relu_or_gelu = 0  # torch's word for an activation that the kernels do not have
+        elif isinstance(module, nn.TransformerEncoder):
+            module.use_nested_tensor = False
     return twin
 
 
@@ -92,5 +105,5 @@ def _standardized(module: nn.Module, gamma: float) -> nn.Module | None:
     else:
         return None
     layer.to(module.weight)
-    layer.load_state_dict(module.state_dict(), strict=False)
+    layer.weight, layer.bias = module.weight, module.bias  # pyrefly: ignore[bad-argument-type]
     return layer.train(module.training)
