@@ -278,6 +278,12 @@ def test_bi_tempered_is_bounded_and_cross_entropy_is_its_limit():
     met(bi_tempered(z, y, t1=1.0, t2=1.0), float(cross_entropy(z, y).total), int((y >= 0).sum()))
 
 
+@pytest.mark.parametrize("shift", [1e4, 1e7, -1e7])
+def test_bi_tempered_does_not_see_a_constant_added_to_all_logits(shift):
+    z, y = torch.arange(12.0).reshape(3, 4), torch.tensor([0, 1, 3])  # whole numbers: adding the constant is exact
+    assert torch.equal(bi_tempered(z + shift, y).total, bi_tempered(z, y).total)
+
+
 def test_bi_tempered_normalises_many_classes():
     """The worst case for the search: even logits, heavy tails, a vocabulary of classes, float32."""
     found = bi_tempered(torch.zeros(1, 50_000), torch.tensor([3]), t1=0.5, t2=4.0)

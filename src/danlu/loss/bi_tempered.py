@@ -71,8 +71,9 @@ def bi_tempered(
 
 def _log_probabilities(z: Tensor, t: float) -> Tensor:
     """log exp_t(z − λ), with λ such that exp_t(z − λ) sums to 1."""
+    z = z - z.detach().amax(-1, keepdim=True)  # λ moves with z, and beside large logits its digits would be lost
     with torch.no_grad():
-        normaliser = z.amax(-1, keepdim=True)  # at the largest logit the sum is at least 1, and λ lies above
+        normaliser = torch.zeros_like(z[:, :1])  # at the largest logit the sum is at least 1, and λ lies above
         for _ in range(_ROUNDS):
             log_e = _log_exp_t(z - normaliser, t)
             log_sum = torch.logsumexp(log_e, -1, keepdim=True)
