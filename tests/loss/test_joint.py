@@ -36,5 +36,7 @@ def test_sums_of_joint_losses_are_joint():
 def test_what_is_no_part_is_refused():
     with pytest.raises(ValueError, match="there is no part"):
         joint({})
+    with pytest.raises(ValueError, match="joint: 'nll' has parts of its own, with means over other items; put 'kl' into the"):
+        joint({"nll": LossSum(torch.tensor(2.0), 1, parts={"kl": (torch.tensor(3.0), 1)})})
     with pytest.raises(TypeError, match="no option 'penalti'; did you mean 'penalty'"):
         joint(parts()[1], {"penalti": 1.0})

@@ -28,11 +28,15 @@ def joint(parts: Mapping[str, LossSum], weights: Mapping[str, float | Tensor] | 
         The sum, the first part's count, and as measures each part, unweighted, with the parts' own as "part/measure".
 
     Raises:
-        ValueError: when there is no part.
+        ValueError: when there is no part, or one has `parts` of its own: their means are not per item of the first part.
         TypeError: for the weight of a part that there is not, with the nearest names.
     """
     if not parts:
         raise ValueError("joint: there is no part; give at least one, as in joint({'nll': cross_entropy(z, y)})")
+    for name, part in parts.items():
+        if part.parts:
+            fix = f"put {', '.join(map(repr, part.parts))} into the joint sum, or into the parts of a LossSum around it"
+            raise ValueError(f"joint: {name!r} has parts of its own, with means over other items; {fix}")
     weighted = weights or {}
     refuse_unknown("joint weights", weighted, parts)
     measures: dict[str, tuple[Count, Count]] = {}
