@@ -211,3 +211,7 @@ def test_what_an_ensemble_refuses():
         Ensemble([])
     with pytest.raises(ValueError, match="reduce must be one of probability, logit"):
         Ensemble([like(0)], reduce="vote")
+    for outputs in (nn.Linear(3, 1), nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))):  # one logit for yes or no
+        with pytest.raises(ValueError, match=r"logits \(N, …, K\) of K ≥ 2 classes, got outputs of shape \[7.*reduce='logit'"):
+            Ensemble([outputs])(torch.randn(7, 3))
+        assert Ensemble([outputs], reduce="logit")(torch.randn(7, 3)).std() > 0

@@ -29,7 +29,7 @@ class Ensemble(nn.Module):
         reduce: "probability" or "logit".
 
     Raises:
-        ValueError: for no models, or an unknown `reduce`.
+        ValueError: for no models, or an unknown `reduce`; when called, for probabilities of a single class.
     """
 
     def __init__(self, models: Iterable[nn.Module], reduce: Literal["probability", "logit"] = "probability") -> None:
@@ -40,8 +40,11 @@ class Ensemble(nn.Module):
             raise ValueError("Ensemble: needs at least one model")
 
     def forward(self, *args: Any, **options: Any) -> Tensor:
-        """Return the log-probabilities or logits (…, classes)."""
+        """Return the log-probabilities or logits (N, …, classes)."""
         logits = torch.stack([model(*args, **options) for model in self.models])
         if self.reduce == "logit":
             return logits.mean(0)
+        if logits.ndim < 3 or logits.shape[-1] < 2:
+            got = f"got outputs of shape {list(logits.shape[1:])}, whose softmax is no distribution over classes"
+            raise ValueError(f"Ensemble: probabilities need logits (N, …, K) of K ≥ 2 classes, {got}; pass reduce='logit'")
         return functional.log_softmax(logits, dim=-1).logsumexp(0) - math.log(len(self.models))
