@@ -79,6 +79,26 @@ def test_grey_and_a_transform(folder):
     assert torch.equal(data[1][0].flip(-1), data.tensors()[0][1])
 
 
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_grey_of_16_bits_keeps_them(tmp_path, order):
+    pil = pytest.importorskip("PIL.Image")
+    pixels = np.linspace(0, 65535, 12).reshape(4, 3).astype(order)
+    (tmp_path / "cat").mkdir()
+    pil.fromarray(pixels).save(tmp_path / "cat" / "a.tif")
+    wanted = torch.from_numpy(pixels.astype(np.float32) / 65535)
+    assert torch.equal(ImageFolder(tmp_path, grey=True)[0][0], wanted[None])
+    assert torch.equal(ImageFolder(tmp_path)[0][0], wanted.expand(3, 4, 3))
+
+
+@pytest.mark.parametrize(("kind", "mode"), [(np.float32, "F"), (np.int32, "I")])
+def test_pictures_without_a_known_white_are_refused(tmp_path, kind, mode):
+    pil = pytest.importorskip("PIL.Image")
+    (tmp_path / "cat").mkdir()
+    pil.fromarray(np.arange(12).reshape(4, 3).astype(kind)).save(tmp_path / "cat" / "a.tif")
+    with pytest.raises(ValueError, match=rf"a\.tif has pixels of mode '{mode}', whose white is not known; write 8 or 16 bits"):
+        ImageFolder(tmp_path)[0]
+
+
 def test_folders_without_pictures_are_refused(folder, tmp_path_factory, monkeypatch):
     path, _ = folder
     with pytest.raises(FileNotFoundError, match=r"ImageFolder: there is no folder .*nowhere"):

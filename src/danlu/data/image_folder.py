@@ -22,7 +22,8 @@ class ImageFolder(Dataset[tuple[Any, int]]):
     """Sample i is (picture, class): a tensor (C, H, W) of float32 in [0, 1], and the place of its folder's name.
 
     Folders and files are taken in the order of their names, so that a place means the same picture everywhere; folders
-    in folders belong to their class, other files and hidden ones are left out. A picture is read when it is asked for:
+    in folders belong to their class, other files and hidden ones are left out. Grey of 16 bits keeps them; pixels of 32
+    bits or floating point, whose white nobody knows, are refused when they are read. A picture is read when it is asked for:
     use `danlu.data.Loader`, whose workers read and transform at once, or `tensors` for data that fit into memory.
 
     Args:
@@ -99,7 +100,12 @@ def _pillow() -> Any:
 def _read(file: Path, grey: bool) -> Tensor:
     try:
         with _pillow().open(file) as picture:
-            pixels = np.array(picture.convert("L" if grey else "RGB"))
+            mode, deep = picture.mode, picture.mode.startswith("I;16")
+            pixels = np.array(picture if deep else picture.convert("L" if grey else "RGB"))
     except OSError as problem:
         raise ValueError(f"ImageFolder: {file} cannot be read: {problem}") from None
+    if mode in {"I", "F"}:  # Pillow would cut all values above 255 to white
+        raise ValueError(f"ImageFolder: {file} has pixels of mode {mode!r}, whose white is not known; write 8 or 16 bits")
+    if deep:
+        return torch.from_numpy(pixels.astype(np.float32) / 65535).expand(1 if grey else 3, -1, -1).clone()
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).float() / 255
