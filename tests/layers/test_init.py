@@ -77,6 +77,23 @@ def test_draws_are_keyed_by_name():
     assert not torch.equal(small[0].weight, before)
 
 
+@pytest.mark.parametrize("scheme", [Xavier(), He(), Orthogonal()])
+def test_a_start_is_the_same_in_every_layout_and_dtype(scheme):
+    plain, last, narrow = (nn.Conv2d(3, 4, 3) for _ in range(3))
+    last.to(memory_format=torch.channels_last)
+    narrow.bfloat16()
+    for layer in (plain, last, narrow):
+        initialize(layer, scheme, 0)
+    assert torch.equal(last.weight, plain.weight)
+    assert torch.equal(narrow.weight, plain.weight.bfloat16())
+
+
+def test_draws_are_made_on_the_cpu_wherever_the_weights_are():
+    drawn = []
+    initialize(nn.Linear(3, 3, device="meta"), lambda weight, draws: drawn.append((weight.device, draws.device)), 0)
+    assert drawn == [(torch.device("cpu"), torch.device("cpu"))]
+
+
 @pytest.mark.parametrize(
     ("branch", "last"),
     [

@@ -92,7 +92,8 @@ def initialize(model: nn.Module, scheme: Scheme, seed: int) -> list[str]:
     """Draw the weights of all linear and convolution layers from `scheme` and zero their biases.
 
     Every layer has its own generator, keyed by the seed and the layer's name: a layer that is added changes no other, and a
-    layer of the same name and shape starts the same in two models. Transposed convolutions are left alone.
+    layer of the same name and shape starts the same in two models, on every device: draws are made on the CPU, in float32 or
+    wider. Transposed convolutions are left alone.
 
     Args:
         model: is changed.
@@ -106,7 +107,10 @@ def initialize(model: nn.Module, scheme: Scheme, seed: int) -> list[str]:
     with torch.no_grad():
         for name, module in model.named_modules():
             if isinstance(module, nn.Linear) or (isinstance(module, _ConvNd) and not module.transposed):
-                scheme(module.weight, generator(seed, "init", name))
+                weight = module.weight  # it may be on a device that has generators of its own, or too narrow for a QR
+                fresh = torch.empty(weight.shape, dtype=torch.promote_types(weight.dtype, torch.float32), device="cpu")
+                scheme(fresh, generator(seed, "init", name))
+                weight.copy_(fresh)
                 if module.bias is not None:
                     module.bias.zero_()
                 drawn.append(name)
