@@ -231,6 +231,10 @@ def test_what_cannot_mix_is_refused():
         Mix()
     with pytest.raises(ValueError, match=r"Mix: last must be in \[0, 1\], got 2"):
         Mix(Mixup(), last=2.0)
+    x, y = pictures()
+    for batch, what in (({"x": x, "y": y}, "a dict of 2"), ((x, y, y), "a tuple of 3"), ([x], "a list of 1")):
+        with pytest.raises(TypeError, match=rf"Mix: takes batches \(inputs, targets\), got {what}; let the loader make pairs"):
+            Mix(Mixup()).batch(batch, generator(0), None)
     with pytest.raises(ValueError, match="two are called 'Augment'; give one of them another name"):
         trainer([Augment(CHAIN), Augment(CHAIN)])
     with pytest.raises(TypeError, match="bare tensor"):

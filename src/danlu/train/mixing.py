@@ -42,9 +42,16 @@ class Mix(Callback):
         self.ways, self.last = ways, last
 
     def batch(self, batch: Any, draw: torch.Generator, clock: Clock) -> Any:
-        """Return the batch mixed."""
+        """Return the batch mixed.
+
+        Raises:
+            TypeError: for a batch of another form than (inputs, targets).
+        """
         if self.last and clock.progress >= 1.0 - self.last:
             return batch
+        if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
+            what = f"{type(batch).__name__} of {len(batch)}" if hasattr(batch, "__len__") else type(batch).__name__
+            raise TypeError(f"Mix: takes batches (inputs, targets), got a {what}; let the loader make pairs")
         inputs, targets = batch
         way = int(torch.randint(len(self.ways), (), generator=draw))
         return self.ways[way](inputs, targets, draw)

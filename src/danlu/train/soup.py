@@ -19,8 +19,8 @@ def soup(models: Sequence[str | PathLike[str] | Weights], weights: Sequence[floa
     """Σ cᵢ wᵢ/Σ cᵢ of the weights of models of one architecture, one tensor at a time, in double precision.
 
     Whole numbers (BatchNorm's counter) are the first model's. Averaged BatchNorm statistics are not those of the
-    averaged weights: compute them anew with ``torch.optim.swa_utils.update_bn``. It works for models that lie in one
-    valley, such as fine-tunings of the same weights; the average of unrelated models is none.
+    averaged weights: compute them anew with `danlu.layers.recalibrate`. It works for models that lie in one valley, such
+    as fine-tunings of the same weights; the average of unrelated models is none.
 
     Source: Wortsman et al. 2022 (arXiv:2203.05482).
 
