@@ -1,6 +1,7 @@
 """The inspector sees the gradients of the mean loss and the update as it was, and changes nothing."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -31,6 +32,22 @@ def test_a_look_is_that_of_a_hand_written_step():
         assert seen.gradient.norm == pytest.approx(Gauges.of(p.grad).norm, rel=1e-12)
         assert seen.weight == Gauges.of(p)
         assert seen.ratio == pytest.approx((0.1 * p.grad.norm() / p.norm()).item(), rel=1e-9)
+
+
+def test_a_sparse_gradient_is_seen_as_a_dense_one():
+    def look(sparse):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Embedding(50, 4, sparse=sparse), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+        seen = Inspect(every=1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        Trainer(model, loss, optimizer, until=1, callbacks=[seen], observers=[]).fit([(ids, torch.tensor([0, 1, 0]))])
+        return seen.readings[0].layers["0.weight"]
+
+    ids = torch.tensor([[3, 3], [7, 0], [3, 49]])
+    sparse, dense = look(True), look(False)
+    assert asdict(sparse.gradient) == pytest.approx(asdict(dense.gradient), rel=1e-5)
+    assert sparse.ratio == pytest.approx(dense.ratio, rel=1e-5)
+    assert sparse.gradient.zeros == 1 - 4 / 50
 
 
 def test_clipping_comes_after_the_look():

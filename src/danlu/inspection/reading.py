@@ -73,7 +73,8 @@ class Reading:
 
 
 def read(weight: Tensor, gradient: Tensor) -> Layer:
-    """Look at one parameter before its update."""
+    """Look at one parameter before its update; what a sparse gradient leaves out is 0."""
+    gradient = gradient.to_dense()
     return Layer(Gauges.of(weight), Gauges.of(gradient), LogHistogram.of(weight), LogHistogram.of(gradient))
 
 
