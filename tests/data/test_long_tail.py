@@ -24,6 +24,13 @@ def test_a_class_is_drawn_in_proportion_to_a_power_of_its_size(power):
         assert abs(float(counts[k]) / n - p) < 5 * math.sqrt(p * (1 - p) / n)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_weights_of_labels_on_a_gpu_give_the_same_order():
+    here, there = (TensorLoader(y, batch=50, weights=balancing_weights(y)) for y in (LABELS, LABELS.cuda()))
+    assert all(torch.equal(a, b.cpu()) for (a,), (b,) in zip(here, there, strict=True))
+
+
 def test_weights_of_classes_are_spread_over_rows():
     v = torch.tensor([1.0, 2.0, 0.0])
     assert torch.equal(balancing_weights(LABELS, v), v.double()[LABELS])

@@ -28,7 +28,7 @@ def order(rows: int, seed: int, epoch: int, *, shuffle: bool, weights: Tensor | 
     """
     draw = generator(seed, "order", epoch)
     if weights is not None:
-        sums = weights.double().cumsum(0)
+        sums = weights.double().cpu().cumsum(0)  # where the numbers are drawn
         return torch.searchsorted(sums, torch.rand(rows, generator=draw, dtype=torch.float64) * sums[-1], right=True)
     return torch.randperm(rows, generator=draw) if shuffle else torch.arange(rows)
 
