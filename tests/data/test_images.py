@@ -217,6 +217,8 @@ def test_normalise_by_channel():
         close(found[:, c], ((x[:, c] - m) / s).numpy(), 1e-7)
     with pytest.raises(ValueError, match="std above 0"):
         image.Normalise((0.0,), (0.0,))
+    with pytest.raises(ValueError, match="one number, or one per channel, got 3 and 1 for 1 channels"):
+        image.Normalise((0.1, 0.2, 0.3), (0.5,))(x[:, :1])
 
 
 def test_foreign_transforms_are_keyed_per_image():

@@ -62,6 +62,16 @@ class Normalise(Augmentation):
         return 0
 
     def apply(self, batch: Tensor, u: Tensor) -> Tensor:
-        """Centre and scale."""
+        """Centre and scale.
+
+        Returns:
+            Images of the same shape.
+
+        Raises:
+            ValueError: when there are other channels than numbers.
+        """
+        if not {len(self.mean), len(self.std)} <= {1, batch.shape[1]}:
+            got = f"{len(self.mean)} and {len(self.std)} for {batch.shape[1]} channels"
+            raise ValueError(f"Normalise: mean and std must have one number, or one per channel, got {got}")
         mean, std = (torch.tensor(x, device=batch.device).to(batch)[:, None, None] for x in (self.mean, self.std))
         return (batch - mean) / std
