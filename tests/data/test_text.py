@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from danlu.data import text
+from danlu.data import Chain, image, text
 from danlu.data.uniforms import uniforms
 from danlu.keyed import generator
 
@@ -79,6 +79,18 @@ def test_padding_in_front_stays_in_front():
     found = text.SwapTokens(PAD, 0.8)(batch, generator(0))
     assert torch.equal(found == PAD, batch == PAD)
     assert torch.equal(found.sort(1).values, batch.sort(1).values)
+
+
+def test_laws_of_tokens_make_a_chain():
+    x, swap, delete = tokens(), text.SwapTokens(PAD, 0.3), text.DeleteTokens(PAD, 0.3)
+    chain, (rows, width) = Chain(swap, delete), (torch.arange(len(x)), swap.numbers(x.shape[1:]))
+    u = uniforms(7, rows, chain.numbers(x.shape[1:]))
+    assert torch.equal(chain.keyed(x, 7, rows), delete.apply(swap.apply(x, u[:, :width]), u[:, width:]))
+    assert chain == Chain(swap, delete)
+    with pytest.raises(ValueError, match="Chain: its parts must all be of images or all of tokens, got SwapTokens, Flip"):
+        Chain(swap, image.Flip())
+    with pytest.raises(ValueError, match=r"Chain: takes a batch of tokens \(N, T\), got shape \[2, 3, 4, 4\]"):
+        chain(torch.rand(2, 3, 4, 4))
 
 
 def test_back_translation_calls_the_users_translators():

@@ -101,12 +101,19 @@ class Chain(Augmentation):
 
     Args:
         *parts: of one kind; those after the first work on what it returned.
+
+    Raises:
+        ValueError: when some are of images and some of tokens.
     """
 
     parts: tuple[Augmentation, ...]
 
     def __init__(self, *parts: Augmentation) -> None:
+        if len(kinds := {part.dims for part in parts}) > 1:
+            names = ", ".join(type(part).__name__ for part in parts)
+            raise ValueError(f"Chain: its parts must all be of images or all of tokens, got {names}")
         object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "dims", next(iter(kinds), type(self).dims))
 
     def numbers(self, shape: Sequence[int]) -> int:
         """Return the sum of the parts'."""
