@@ -1,6 +1,7 @@
 """Loading weights of others, new heads, soups and ensembles."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -167,6 +168,20 @@ def test_the_greedy_soup_takes_what_helps():
     assert chosen == [3, 1]
     assert found["w"].item() == pytest.approx((0.85 + 1.2) / 2, rel=1e-12)
     assert greedy_soup(states[:1], lambda state: 0.0)[1] == [0]
+
+
+@pytest.mark.parametrize("broken", range(3))
+def test_a_diverged_model_is_not_in_the_greedy_soup(broken):
+    states = [{"w": torch.tensor([1.0])} for _ in range(3)]
+    states[broken] = {"w": torch.tensor([math.nan])}
+    found, chosen = greedy_soup(states, lambda state: -abs(state["w"].item() - 1))
+    assert sorted(chosen) == [i for i in range(3) if i != broken]
+    assert found["w"].item() == 1.0
+
+
+def test_complex_weights_are_averaged():
+    states = [{"w": torch.tensor([x], dtype=torch.complex64)} for x in (1 + 2j, 3 - 4j)]
+    assert soup(states)["w"].item() == 2 - 1j
 
 
 def test_what_a_soup_refuses():

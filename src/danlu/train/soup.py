@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 
@@ -46,7 +47,7 @@ def greedy_soup(
     """Add one model after the other, best first, keeping each that does not make the average worse.
 
     Every model is evaluated once alone and once in the soup. The result is never worse than the best model on the data
-    of `evaluate`, so those must not be the data that the result is reported on.
+    of `evaluate`, so those must not be the data that the result is reported on. A nan is worse than any number.
 
     Source: Wortsman et al. 2022 (arXiv:2203.05482), recipe 1.
 
@@ -63,7 +64,7 @@ def greedy_soup(
     if not models:
         raise ValueError("greedy_soup: needs at least one model")
     read = [_read(model) for model in models]
-    alone = [evaluate(dict(each)) for each in read]
+    alone = [-math.inf if math.isnan(value := evaluate(dict(each))) else value for each in read]
     order = sorted(range(len(read)), key=lambda i: -alone[i])
     chosen, best, now = order[:1], alone[order[0]], dict(read[order[0]])
     for i in order[1:]:
@@ -85,11 +86,11 @@ def _mixed(models: Sequence[Weights], shares: Sequence[float]) -> dict[str, Tens
             raise ValueError(f"soup: model {i} differs from model 0 in {min(different)!r}; they must be of one architecture")
     mixed: dict[str, Tensor] = {}
     for name, tensor in first.items():
-        if not tensor.is_floating_point():
+        if not (tensor.is_floating_point() or tensor.is_complex()):
             mixed[name] = tensor.clone()
             continue
-        total = torch.zeros_like(tensor, dtype=torch.float64)
+        total = torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float64))
         for model, share in zip(models, shares, strict=True):
-            total.add_(model[name].to(total.device, torch.float64), alpha=share / whole)
+            total.add_(model[name].to(total), alpha=share / whole)
         mixed[name] = total.to(tensor.dtype)
     return mixed
