@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from danlu.layers import (
     Gain,
@@ -86,6 +87,16 @@ def test_a_start_is_the_same_in_every_layout_and_dtype(scheme):
         initialize(layer, scheme, 0)
     assert torch.equal(last.weight, plain.weight)
     assert torch.equal(narrow.weight, plain.weight.bfloat16())
+
+
+def test_parametrised_weights_are_drawn_and_not_zeroed():
+    plain, normed = nn.Linear(4, 5), weight_norm(nn.Linear(4, 5))
+    for layer in (plain, normed):
+        assert initialize(layer, He(), 0) == [""]
+    torch.testing.assert_close(normed.weight, plain.weight, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="zero_last: 1 has a parametrised weight; zero it by hand, or end with a Gain"):
+        zero_last(nn.Sequential(plain, normed))
+    assert plain.weight.any()
 
 
 def test_draws_are_made_on_the_cpu_wherever_the_weights_are():

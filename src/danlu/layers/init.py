@@ -9,6 +9,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils.parametrize import is_parametrized
 
 from danlu.keyed import generator
 from danlu.ranges import AnyNumber, Positive, check, hints
@@ -110,7 +111,10 @@ def initialize(model: nn.Module, scheme: Scheme, seed: int) -> list[str]:
                 weight = module.weight  # it may be on a device that has generators of its own, or too narrow for a QR
                 fresh = torch.empty(weight.shape, dtype=torch.promote_types(weight.dtype, torch.float32), device="cpu")
                 scheme(fresh, generator(seed, "init", name))
-                weight.copy_(fresh)
+                if is_parametrized(module, "weight"):
+                    module.weight = fresh.to(weight)  # what it is made of becomes such that it makes this
+                else:
+                    weight.copy_(fresh)
                 if module.bias is not None:
                     module.bias.zero_()
                 drawn.append(name)
@@ -130,17 +134,20 @@ def zero_last(branch: nn.Module) -> str:
         The layer's name in the branch.
 
     Raises:
-        ValueError: when there is no such layer, or it standardises its weights, whose zero is not zero.
+        ValueError: when there is no such layer, or it standardises or parametrises its weights, whose zero is not zero.
     """
     layers = [
-        (name, module) for name, module in branch.named_modules() if "weight" in dict(module.named_parameters(recurse=False))
+        (name, module)
+        for name, module in branch.named_modules()
+        if "weight" in dict(module.named_parameters(recurse=False)) or is_parametrized(module, "weight")
     ]
     if not layers:
         raise ValueError("zero_last: the branch has no layer with a weight; give the branch, not the function behind it")
     name, module = layers[-1]
     own = dict(module.named_parameters(recurse=False))
-    if not own.keys() <= {"weight", "bias"}:
-        raise ValueError(f"zero_last: {name or 'the branch'} has {', '.join(sorted(own))}; zero it by hand, or end with a Gain")
+    if not own.keys() <= {"weight", "bias"} or is_parametrized(module):
+        what = "a parametrised weight" if is_parametrized(module) else ", ".join(sorted(own))
+        raise ValueError(f"zero_last: {name or 'the branch'} has {what}; zero it by hand, or end with a Gain")
     with torch.no_grad():
         for p in own.values():
             p.zero_()
