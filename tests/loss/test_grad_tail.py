@@ -93,6 +93,17 @@ def test_state_goes_on_and_traces_are_only_of_training():
     assert tail.state_dict() == {"direction": None, "cosine": None}
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_state_from_the_cpu_goes_on_on_a_gpu():
+    (here, data), there = taught(), GradTail(**OPTIONS)
+    there.load_state_dict(here.state_dict())
+    for tail, device in ((here, "cpu"), (there, "cuda")):
+        tail(*(x.to(device) for x in data[3]))
+        tail.advance()
+    torch.testing.assert_close(there.state_dict()["direction"].cpu(), here.state_dict()["direction"])
+
+
 def test_amplitude_0_is_cross_entropy():
     tail = GradTail(amplitude=0.0)
     for z, h, y in windows(3):

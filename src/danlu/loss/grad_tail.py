@@ -107,7 +107,7 @@ class GradTail:
         if self._direction is not None:
             mean = float(moments[1]) / n
             self._averaged(mean, max(0.0, float(moments[2]) / n - mean * mean))
-            self._direction = self.beta * self._direction + (1 - self.beta) * noted / n
+            self._direction = self.beta * self._direction.to(noted) + (1 - self.beta) * noted / n  # a loaded one is on the CPU
         else:
             self._direction = noted / n  # no scale is needed: only its direction is read
 
