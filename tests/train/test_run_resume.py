@@ -84,6 +84,19 @@ def test_stopped_anywhere_and_resumed_is_never_stopped(tmp_path, whole, at):
     assert len(second.history) == 4
 
 
+@pytest.mark.parametrize("at", [1, 7])
+def test_averaged_buffers_are_resumed_too(tmp_path, at):
+    """They stand in the optimizer's state beside groups and parameters."""
+
+    def averaging(model):
+        return create("adamw", model, 0.03, average="ema", buffers="average")
+
+    fit(tmp_path / "whole", optimizer=averaging)
+    fit(tmp_path / "cut", Signal(at), optimizer=averaging)
+    fit(tmp_path / "cut", optimizer=averaging, resume=True)
+    assert same(files(tmp_path / "cut"), files(tmp_path / "whole"))
+
+
 def test_two_workers_resume_as_none(tmp_path, whole):
     out = tmp_path / "run"
     fit(out, Signal(7), data=Loader(Noisy(), batch=4, workers=2))

@@ -22,7 +22,8 @@ def state_by_name(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[st
         model: where the names come from; a parameter that it does not have is called ``group 0, parameter 3``.
 
     Returns:
-        ``kind``, the optimizer's class; ``groups``, the options of each with the names in ``params``; ``state`` by name.
+        ``kind``, the optimizer's class; ``groups``, the options of each with the names in ``params``; ``state`` by name;
+        ``rest``, what else its ``state_dict`` holds, such as averaged buffers.
     """
     names = _names(optimizer, model)
     saved = optimizer.state_dict()
@@ -31,7 +32,8 @@ def state_by_name(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[st
         for group in saved["param_groups"]
     ]
     state = {names[i]: entry for i, entry in saved["state"].items()}
-    return {"kind": type(optimizer).__name__, "groups": groups, "state": state}
+    rest = {key: x for key, x in saved.items() if key not in {"state", "param_groups"}}
+    return {"kind": type(optimizer).__name__, "groups": groups, "state": state, "rest": rest}
 
 
 def load_by_name(optimizer: torch.optim.Optimizer, model: nn.Module, saved: Mapping[str, Any]) -> None:
@@ -63,7 +65,7 @@ def load_by_name(optimizer: torch.optim.Optimizer, model: nn.Module, saved: Mapp
         for name, entry in saved["state"].items()
     }
     try:
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
+        optimizer.load_state_dict({**saved.get("rest", {}), "state": state, "param_groups": groups})
     except (ValueError, KeyError, RuntimeError) as error:
         raise MismatchError(f"the optimizer cannot take its state: {' '.join(str(error).split())}") from error
 
