@@ -59,6 +59,22 @@ def test_what_is_no_data_is_refused_by_its_place():
     assert str(raised.value) == f"checkpoint: callbacks.mine.1 is a set; {what}"
 
 
+def test_parameters_outside_of_the_model_are_kept_with_the_optimizer():
+    """Such as the log variances of a loss that learns them: they are trained, and in no model's state."""
+    model = network()
+
+    def made(value, shape=(2,)):
+        outside = nn.Parameter(torch.full(shape, value))
+        return outside, torch.optim.SGD([*model.parameters(), outside])
+
+    saved = state_by_name(made(3.0)[1], model)
+    outside, optimizer = made(0.0)
+    load_by_name(optimizer, model, saved)
+    assert outside.tolist() == [3.0, 3.0]
+    with pytest.raises(MismatchError, match=r"group 0, parameter 4 has shape \(2,\), this run's \(3,\)"):
+        load_by_name(made(0.0, (3,))[1], model, saved)
+
+
 class Swapped(nn.Module):
     """Two layers of one shape, defined in the order that is asked for."""
 

@@ -23,7 +23,8 @@ def state_by_name(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[st
 
     Returns:
         ``kind``, the optimizer's class; ``groups``, the options of each with the names in ``params``; ``state`` by name;
-        ``rest``, what else its ``state_dict`` holds, such as averaged buffers.
+        ``rest``, what else its ``state_dict`` holds, such as averaged buffers; ``weights``, of the parameters that the model
+        does not have.
     """
     names = _names(optimizer, model)
     saved = optimizer.state_dict()
@@ -33,7 +34,8 @@ def state_by_name(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[st
     ]
     state = {names[i]: entry for i, entry in saved["state"].items()}
     rest = {key: x for key, x in saved.items() if key not in {"state", "param_groups"}}
-    return {"kind": type(optimizer).__name__, "groups": groups, "state": state, "rest": rest}
+    weights = {name: p.detach() for name, p in _outside(optimizer, model).items()}
+    return {"kind": type(optimizer).__name__, "groups": groups, "state": state, "rest": rest, "weights": weights}
 
 
 def load_by_name(optimizer: torch.optim.Optimizer, model: nn.Module, saved: Mapping[str, Any]) -> None:
@@ -60,6 +62,10 @@ def load_by_name(optimizer: torch.optim.Optimizer, model: nn.Module, saved: Mapp
             raise MismatchError(f"its parameter groups are others: none has exactly {_some(sorted(members))}")
         kept = {key: ours[key] for key in ("params", "param_names") if key in ours}
         groups.append({**theirs, **kept})
+    weights, outside = saved.get("weights", {}), _outside(optimizer, model)
+    for name, p in outside.items():
+        if name in weights and weights[name].shape != p.shape:
+            raise MismatchError(f"its {name} has shape {tuple(weights[name].shape)}, this run's {tuple(p.shape)}")
     state = {
         positions[name]: {key: _like(value, parameters[positions[name]]) for key, value in entry.items()}
         for name, entry in saved["state"].items()
@@ -68,6 +74,10 @@ def load_by_name(optimizer: torch.optim.Optimizer, model: nn.Module, saved: Mapp
         optimizer.load_state_dict({**saved.get("rest", {}), "state": state, "param_groups": groups})
     except (ValueError, KeyError, RuntimeError) as error:
         raise MismatchError(f"the optimizer cannot take its state: {' '.join(str(error).split())}") from error
+    with torch.no_grad():
+        for name, p in outside.items():
+            if name in weights:
+                p.copy_(weights[name])
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -79,6 +89,12 @@ def _names(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[int, str]
     known = {id(p): name for name, p in unwrapped(model).named_parameters()}
     places = [(g, k, p) for g, group in enumerate(optimizer.param_groups) for k, p in enumerate(group["params"])]
     return {i: known.get(id(p), f"group {g}, parameter {k}") for i, (g, k, p) in enumerate(places)}
+
+
+def _outside(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that the model does not have, such as those of a loss that learns; nobody else saves them."""
+    parameters, known = _parameters(optimizer), {id(p) for p in unwrapped(model).parameters()}
+    return {name: parameters[i] for i, name in _names(optimizer, model).items() if id(parameters[i]) not in known}
 
 
 def _like(value: Any, p: Tensor) -> Any:
