@@ -74,6 +74,35 @@ def test_a_nan_in_a_later_evaluation_takes_the_whole_update_back(name):
     assert same(state(model, optimizer), before)
 
 
+class Growing(nn.Module):
+    """Keeps a buffer as long as the longest batch, as tables of positions do."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+        self.register_buffer("table", torch.zeros(1, 1, 1).double())
+
+    def forward(self, x):
+        if len(x) > len(self.table):
+            self.table = torch.ones(len(x), 1, 1).double()
+        return self.inner(x) + self.table[: len(x)]
+
+
+def test_a_buffer_that_has_grown_is_taken_back():
+    model = Growing()
+    skipping = Update(model, loss, torch.optim.SGD(model.parameters(), 0.1), nonfinite="skip")
+    assert skipping([bad(tokens(6))]).skipped
+    assert torch.equal(model.table, torch.zeros(1, 1, 1).double())
+    assert not skipping(cut(tokens(6), [2, 4])).skipped
+    assert model.table.shape == (4, 1, 1)
+
+
+def test_a_buffer_that_grows_does_not_stop_a_closure():
+    model = Growing()
+    assert Update(model, loss, OPTIMIZERS["closure"](model.parameters()))(cut(tokens(6), [2, 4])).evaluations > 1
+    assert model.table.shape == (4, 1, 1)
+
+
 def test_an_exception_in_a_closure_takes_the_update_back_too():
     model = network()
     optimizer = Probing(model.parameters(), move=0.1)

@@ -40,8 +40,11 @@ class Surroundings:
         for each, state in self.random:
             each.set_state(state)
         for module, name, saved in self.buffers:  # by name: a forward pass may have put in a new tensor
-            # past autograd: a graph that waits for its backward pass may hold a buffer, and gets it as it was
-            module.get_buffer(name).data.copy_(saved)
+            now = module._buffers.get(name)
+            if now is None or now.shape != saved.shape or now.dtype != saved.dtype:  # such as a cache that grows
+                module._buffers[name] = saved.clone()
+            else:  # past autograd: a graph that waits for its backward pass may hold a buffer, and gets it as it was
+                now.data.copy_(saved)
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
