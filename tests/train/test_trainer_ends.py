@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_model
 
-from danlu.train import NonFiniteError, Trainer
+from danlu.train import Freeze, NonFiniteError, Observer, Trainer
 
 from .toys import Watch, batches, loss, network, same, trainer
 
@@ -67,6 +67,30 @@ def test_a_nonfinite_loss_ends_the_run_with_the_weights_before_it(tmp_path):
     assert watch.events[-1] == "end"
     result = trainer(network(), until="2ep", nonfinite="skip").fit(data)
     assert (result.steps, result.skipped) == (8, 2)
+
+
+def test_a_start_that_fails_ends_what_has_started(tmp_path):
+    class Late(Observer):
+        ended = False
+
+        def start(self, clock):
+            raise OSError("no room for the log")
+
+        def end(self, clock, result):
+            self.ended = True
+
+    model, watch, late = network(), Watch(), Late()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    own = Trainer(model, loss, optimizer, until=2, callbacks=[Freeze("0.*")], observers=[watch, late], out=tmp_path)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(OSError, match="no room"):
+        own.fit(batches(5))
+    assert all(p.requires_grad for p in model.parameters())
+    assert watch.events == ["start", "end"]
+    assert not late.ended
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert (status["state"], status["error"]) == ("failed", "OSError: no room for the log")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_run_folder(tmp_path):

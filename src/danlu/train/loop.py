@@ -52,7 +52,7 @@ class Loop:
             self.history = [dict(row) for row in state["history"]]
             self.place = state.get("data")
         self.key = (trainer.seed, *(("rank", self.ranks.rank) if self.ranks.rank else ()))  # of all but the data
-        self.watching = _watching(trainer)
+        self.watching = [*_watching(trainer)]
         self.batching, self.acting, self.stopping = (
             taking(trainer.callbacks, point) for point in ("batch", "after_update", "stops")
         )
@@ -76,11 +76,11 @@ class Loop:
         self.started, self.zero = (now() - self.clock.seconds for now in (time.perf_counter, self.ranks.time))
         if not self.trainer.model.training:  # not train() in any case: a part may be kept in eval mode on purpose
             self.trainer.model.train()
-        self.ranks.together(self._start)
-        self.stopped = self._asked()  # a run that was saved after it was stopped goes no further
         step = None
         with Interrupt() as interrupt:
             try:
+                self.ranks.together(self._start)
+                self.stopped = self._asked()  # a run that was saved after it was stopped goes no further
                 at = self.clock.epochs, self.clock.within
                 windows = feed(self.train, self.trainer.accumulate, self.trainer.seed, *at, self.place)
                 self.ending = self.clock.finished or bool(self.stopped)
@@ -120,8 +120,10 @@ class Loop:
         return {"clock": self.clock.state_dict(), "tally": self.tally.state_dict(), "history": history, "data": place}
 
     def _start(self) -> None:
-        for each in self.watching:
+        coming, self.watching = self.watching, []
+        for each in coming:
             each.start(self.clock)
+            self.watching.append(each)  # who has not started is not told of the end
 
     def _next(self, windows: Iterator[tuple[int, list[Any]]], interrupt: Interrupt) -> Step | None:
         """The next step; None when the end of the last epoch, of unknown length, has shown. Who fails here tells the others."""
