@@ -296,3 +296,23 @@ def test_the_training_mean_adds_the_means_of_the_parts():
     result = Trainer(model, with_part, torch.optim.SGD(model.parameters(), lr=0.0), until="1ep", observers=[]).fit(data, data)
     assert result.final["train/loss"] == pytest.approx(result.final["valid/loss"], rel=1e-12)
     assert result.final["train/size"] == pytest.approx(result.final["valid/size"], rel=1e-12)
+
+
+def test_what_an_observer_draws_moves_no_evaluation():
+    """Also where an evaluation draws itself, as that of a variational autoencoder does."""
+
+    class Drawing(Observer):
+        def update(self, clock, report):
+            torch.randn(3)
+
+    def noisy(model, batch):
+        found = loss(model, batch)
+        return found.total * (1 + 0.1 * torch.rand(())), found.count
+
+    losses = []
+    for observers in ([], [Drawing()]):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        result = Trainer(model, noisy, optimizer, until=4, evaluate_every=2, observers=observers).fit(batches(5), batches(2))
+        losses.append([row["valid/loss"] for row in result.history])
+    assert losses[0] == losses[1]

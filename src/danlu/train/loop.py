@@ -199,6 +199,7 @@ class Loop:
 
     def _judged(self, prefix: str) -> Row:
         own, data = self.trainer, epoch_of(self.valid, 0)
+        seed_all(*self.key, "evaluate", self.clock.done)  # whatever has been drawn since the update
         return evaluate(own.model, own.loss, data, prefix, own.precision, metrics=own.metrics, predict=own.predict)
 
     def _settle(self) -> None:
