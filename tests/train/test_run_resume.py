@@ -260,6 +260,14 @@ def test_a_new_run_may_start_from_another_ones_checkpoint(tmp_path, whole):
         fit(tmp_path / "b", resume=tmp_path / "a")
 
 
+def test_validation_data_may_come_with_a_resume(tmp_path):
+    data = Loader(Noisy(), batch=4)
+    trainer(tmp_path / "run", until=4).fit(data)
+    result = trainer(tmp_path / "run", resume=True, keep=Keep(best=True)).fit(data, TensorLoader(*tokens(9, seed=5), batch=4))
+    assert "valid/loss" not in result.history[0]
+    assert result.best["valid/loss"] == min(row["valid/loss"] for row in result.history[2:])
+
+
 def test_the_best_is_kept(tmp_path):
     result = fit(tmp_path / "run", keep=Keep(best=True))
     best = Checkpoints(tmp_path / "run" / "checkpoints").best()

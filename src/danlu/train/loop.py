@@ -304,5 +304,5 @@ def _watching(trainer: Trainer) -> Sequence[Observer]:
 
 
 def _best(history: Sequence[Row], metric: str) -> Row:
-    """The first row with the lowest value; a nan is never the best."""
-    return min((row for row in history if not math.isnan(row[metric])), key=lambda row: row[metric], default={})
+    """The first row with the lowest value; never one with a nan, or without it, from before there were validation data."""
+    return min((row for row in history if not math.isnan(row.get(metric, math.nan))), key=lambda row: row[metric], default={})
