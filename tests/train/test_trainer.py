@@ -225,6 +225,10 @@ def test_data_without_length_or_batches_is_refused():
         trainer().fit(iter(batches(2)))
     with pytest.raises(ValueError, match="train has no batch"):
         trainer().fit([])
+    watch = Watch()
+    with pytest.raises(ValueError, match="valid has no batch; give None"):
+        trainer(watch=watch).fit(batches(2), [])
+    assert watch.events == []
 
 
 def test_a_bare_mean_is_refused_at_the_first_update():

@@ -42,7 +42,8 @@ class Loop:
 
     def __init__(self, trainer: Trainer, train: Any, valid: Any) -> None:
         self.trainer, self.train, self.valid, self.ranks = trainer, train, valid, trainer.ranks
-        self.clock, self.tally, self.history = self.ranks.together(lambda: _clock(trainer, train)), Tally(), list[Row]()
+        self.clock = self.ranks.together(lambda: _clock(trainer, train, valid))
+        self.tally, self.history = Tally(), list[Row]()
         _of_one_length(self.ranks, self.clock)
         self.rates = rates(trainer.schedule, trainer.optimizer, self.clock)
         self.place: Mapping[str, Any] | None = None  # of data that keep one themselves
@@ -246,21 +247,28 @@ class Loop:
         self.ranks.together(lambda: _raise_first(problems))  # and the files are there
 
 
-def _clock(trainer: Trainer, train: Any) -> Clock:
-    try:
-        batches = len(train)
-    except TypeError:
-        batches = None
-        if trainer.until.kind == "ep" and isinstance(train, Iterator):
-            fix = "give a list or a loader, or until in updates"
-            raise TypeError(f"Trainer: train has no length and can be read only once, not in every epoch; {fix}") from None
+def _clock(trainer: Trainer, train: Any, valid: Any) -> Clock:
+    batches = _length(train)
+    if batches is None and trainer.until.kind == "ep" and isinstance(train, Iterator):
+        fix = "give a list or a loader, or until in updates"
+        raise TypeError(f"Trainer: train has no length and can be read only once, not in every epoch; {fix}")
     if batches == 0:
         raise ValueError("Trainer: train has no batch")
+    if valid is not None and _length(valid) == 0 and trainer.ranks.size == 1:  # of several ranks, one may have nothing
+        raise ValueError("Trainer: valid has no batch; give None for no validation data")
     each = None if batches is None else math.ceil(batches / trainer.accumulate)
     until = trainer.until
     if until.kind in {"st", "%"} or (until.kind == "ep" and each is not None):
         return Clock(max(1, until.steps(None, each)), each)
     return Clock(None, each, until=until)
+
+
+def _length(data: Any) -> int | None:
+    """The batches of an epoch; None where that is not known, also for a DataLoader over a stream."""
+    try:
+        return len(data)
+    except TypeError:
+        return None
 
 
 def _raise_first(problems: Sequence[Exception]) -> None:
