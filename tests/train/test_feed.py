@@ -2,6 +2,7 @@ from itertools import islice
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from danlu.keyed import seed_all
 from danlu.train.feed import feed
@@ -74,6 +75,12 @@ def test_torch_is_seeded_before_each_epoch_and_each_window():
     assert found == wanted
     with pytest.warns(UserWarning, match="train is not keyed: its first 2 batches are read again"):
         assert first(1, Draws(), 1, 5, 0, 2)[0][1] == [found[2]]
+
+
+def test_workers_that_stay_are_said_to_spoil_a_resume():
+    data = DataLoader(range(6), batch_size=2, num_workers=1, persistent_workers=True)
+    with pytest.warns(UserWarning, match="only if .* come from torch's generators, and workers do not persist$"):
+        first(1, data, 1, 0, 1, 1)
 
 
 def test_a_spent_generator_is_found_out():

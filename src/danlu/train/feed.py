@@ -81,7 +81,10 @@ def _windows(
         return windows(_seeded(batches, accumulate, seed, epoch, start), accumulate)
     if start:
         what = f"train is not keyed: its first {start * accumulate} batches are read again and thrown away"
-        warnings.warn(f"{what}; the rest is the same only if order and randomness come from torch's generators", stacklevel=2)
+        # workers that stay from epoch to epoch have drawn what no new process can know
+        if_so = ", and workers do not persist" if getattr(batches, "persistent_workers", False) else ""
+        rest = f"the rest is the same only if order and randomness come from torch's generators{if_so}"
+        warnings.warn(f"{what}; {rest}", stacklevel=2)
     return islice(windows(_seeded(batches, accumulate, seed, epoch), accumulate), start, None)
 
 
