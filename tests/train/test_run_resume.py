@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from danlu.data import Loader, TensorLoader
 from danlu.loss import LossSum
 from danlu.optim import create
-from danlu.schedule import Cosine, Schedule
+from danlu.schedule import Constant, Cosine, Schedule
 from danlu.train import Callback, Checkpoints, DamagedError, Keep, MismatchError, Observer, Trainer
 
 from .toys import loss, network, same, tokens
@@ -258,6 +258,29 @@ def test_a_new_run_may_start_from_another_ones_checkpoint(tmp_path, whole):
     assert [row["step"] for row in files(tmp_path / "b")[0] if row["event"] == "update"] == [8, 9, 10, 11]
     with pytest.raises(FileExistsError, match="holds another run"):
         fit(tmp_path / "b", resume=tmp_path / "a")
+
+
+def test_what_the_optimizer_was_made_with_is_compared(tmp_path):
+    """Its hyper-parameters come from the checkpoint, as with torch; a value that is overruled is told."""
+
+    def sgd(lr):
+        return lambda model: torch.optim.SGD(model.parameters(), lr, momentum=0.9)
+
+    fit(tmp_path / "run", until=4, optimizer=sgd(0.1))
+    fit(tmp_path / "run", until=6, optimizer=sgd(0.1), resume=True)  # no warning, although the schedule has moved lr
+    with pytest.warns(UserWarning, match="step-000000006 goes on with its own lr=0.1 and not 0.2, which this") as told:
+        result = fit(tmp_path / "run", optimizer=sgd(0.2), resume=True, schedule={"lr": Schedule(Constant())})
+    assert len(told) == 1
+    assert result.final["lr"] == 0.1
+
+
+def test_another_length_of_the_epoch_is_told(tmp_path):
+    fit(tmp_path / "run", until=7)
+    with pytest.warns(
+        UserWarning, match="had 5 windows in an epoch, now there are 9; it goes on behind window 2 of epoch 1"
+    ) as told:
+        fit(tmp_path / "run", data=Loader(Noisy(), batch=2), resume=True)
+    assert len(told) == 1
 
 
 def test_validation_data_may_come_with_a_resume(tmp_path):

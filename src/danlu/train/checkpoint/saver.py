@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from danlu.schedule import Duration
 from danlu.train.averaged import has_average
 from danlu.train.callback import taking
 from danlu.train.checkpoint.manifest import DamagedError
 from danlu.train.checkpoint.mismatch import MismatchError
+from danlu.train.checkpoint.options import base_options, differences
 from danlu.train.checkpoint.snapshot import Snapshot, write
 from danlu.train.checkpoint.store import Checkpoints, Keep
 from danlu.train.clock import Clock
@@ -43,6 +46,7 @@ class Saver(Observer):
         self.trainer, self.metrics, self.every = trainer, folder / RunDirectory.METRICS, every
         self.checkpoints = Checkpoints(folder / RunDirectory.CHECKPOINTS, keep)
         self._rows, self._skipped = 0, False
+        self._found_windows: int | None = None  # of an epoch, in the run that goes on
 
     def resume(self, source: Path | None = None) -> None:
         """Load the newest whole checkpoint, before the loop is made; without any, the run starts from the beginning.
@@ -65,9 +69,10 @@ class Saver(Observer):
             ranks.first(lambda: self._cut(0))
             return
         found = ranks.together(lambda: Snapshot.read(place) if found is None else found)
+        ours = base_options(self.trainer.optimizer)
         ranks.together(lambda: self._take(found))
         if ranks.rank == 0:
-            self._tell_differences(found)
+            self._tell_differences(found, ours)
         if source is None:
             ranks.first(lambda: self._forget_later(found))
 
@@ -86,8 +91,12 @@ class Saver(Observer):
         self._cut(int(found.run["metrics"]))
 
     def start(self, clock: Clock) -> None:
-        """See how many evaluations there were."""
+        """See how many evaluations there were, and whether an epoch is as long as it was."""
         self._rows = len(self.trainer.running().history)
+        before, now, self._found_windows = self._found_windows, clock.steps_per_epoch, None
+        if before is not None and now is not None and before != now:
+            what = f"the run had {before} windows in an epoch, now there are {now}; it goes on behind window {clock.within}"
+            _warn(f"{what} of epoch {clock.epochs}, and lengths in epochs are {now} windows each, also those gone by")
 
     def update(self, clock: Clock, report: Report) -> None:
         """Note whether the window was skipped."""
@@ -117,7 +126,13 @@ class Saver(Observer):
             model=self.trainer.model,
             optimizer=self.trainer.optimizer,
             run=run,
-            about={"step": clock.step, "epoch": clock.epoch, "lasting": lasting, "ranks": self.trainer.ranks.size},
+            about={
+                "step": clock.step,
+                "epoch": clock.epoch,
+                "lasting": lasting,
+                "ranks": self.trainer.ranks.size,
+                "windows": clock.steps_per_epoch,
+            },
             average=self.trainer.eval_weights() if averaging else None,
         )
         self.checkpoints.save(clock.done, fill, best=best)
@@ -139,7 +154,12 @@ class Saver(Observer):
             with self.metrics.open("rb+") as file:
                 file.truncate(size)
 
-    def _tell_differences(self, found: Snapshot) -> None:
+    def _tell_differences(self, found: Snapshot, ours: Sequence[Mapping[str, Any]]) -> None:
+        self._found_windows = found.manifest.get("windows")
+        kept = {} if isinstance(self.trainer.schedule, LRScheduler) else differences(base_options(self.trainer.optimizer), ours)
+        if kept:  # torch's schedulers move what they like, and have a state of their own
+            values = ", ".join(f"{key}={theirs!r} and not {own!r}" for key, (theirs, own) in kept.items())
+            _warn(f"{found.path.name} goes on with its own {values}, which this optimizer was made with")
         before, now = int(found.manifest.get("ranks", 1)), self.trainer.ranks.size
         if before != now:
             _warn(f"{found.path.name} was made by {before} rank(s), now there are {now}; from here on it agrees to rounding")
