@@ -84,6 +84,26 @@ def test_stopped_anywhere_and_resumed_is_never_stopped(tmp_path, whole, at):
     assert len(second.history) == 4
 
 
+def test_state_that_is_multiplied_and_summed_is_resumed_to_the_bit(tmp_path):
+    """L-BFGS of torch goes on with the tensors that it is given, and dot products depend on where in memory they lie."""
+
+    def last(*observers, **options):
+        model = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
+        with torch.no_grad():
+            for i, p in enumerate(model.parameters()):
+                p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(i)))
+        x = torch.randn(40, 4, generator=torch.Generator().manual_seed(9))
+        optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=4, line_search_fn="strong_wolfe")
+        own = Trainer(model, loss, optimizer, until=8, observers=observers, resume=True, **options)
+        own.fit(TensorLoader(x, (x[:, 0] > 0).long(), batch=5))
+        return [p.detach() for p in model.parameters()]
+
+    whole = last(out=tmp_path / "whole")
+    for at in (2, 3, 4):
+        last(Signal(at), out=tmp_path / f"{at}")
+        assert same(last(out=tmp_path / f"{at}"), whole)
+
+
 @pytest.mark.parametrize("at", [1, 7])
 def test_averaged_buffers_are_resumed_too(tmp_path, at):
     """They stand in the optimizer's state beside groups and parameters."""

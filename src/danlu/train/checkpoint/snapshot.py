@@ -101,7 +101,8 @@ class Snapshot:
         manifest = verified(folder)
         try:
             tree = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-            state = unpacked(tree, load_file(folder / _TENSORS))
+            # to addresses of their own: from where they lie in a file, products and sums have other last bits
+            state = unpacked(tree, {name: x.clone() for name, x in load_file(folder / _TENSORS).items()})
             return cls(folder, load_file(folder / RAW), state["optimizer"], state["run"], manifest)
         except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OSError) as error:
             raise DamagedError(f"it cannot be read: {' '.join(str(error).split())[:200]}") from error
