@@ -104,11 +104,12 @@ def _broken(hint: Any, value: Any, where: str) -> Iterator[tuple[str, str]]:
                 yield where, f"in {bound}" if _is_number(value) else f"a number in {bound}"
             elif isinstance(bound, Interval) and hint.__origin__ is int and not float(value).is_integer():
                 yield where, f"a whole number in {bound}"
-    elif origin is tuple and Ellipsis not in args:
-        if not isinstance(value, (tuple, list)) or len(value) != len(args):
-            yield where, f"{len(args)} numbers"
+    elif origin is tuple and (Ellipsis not in args or typing.get_origin(args[0]) is Annotated):
+        any_length = Ellipsis in args
+        if not isinstance(value, (tuple, list)) or (len(value) != len(args) and not any_length):
+            yield where, "a list of numbers" if any_length else f"{len(args)} numbers"
             return
-        for i, (part, x) in enumerate(zip(args, value, strict=True)):
+        for i, (part, x) in enumerate(zip(args[:1] * len(value) if any_length else args, value, strict=True)):
             yield from _broken(part, x, f"{where}[{i}]")
     elif origin in {typing.Union, types.UnionType}:
         broken = [list(_broken(part, value, where)) or _foreign(part, value, where) for part in args]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from danlu.schedule import Constant, Cosine, Linear, Polynomial, Schedule, Shape
+from danlu.schedule import Constant, Cosine, Exponential, Linear, Polynomial, Schedule, Shape, Steps, Wsd
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LR, LR_MIN, T, W, S = 0.1, 0.001, 40, 5, 4
@@ -44,6 +44,48 @@ def test_decay_and_hold_after_the_end(name, shape, atol):
     assert len(want) > T  # the hold is compared too
     # torch's linear and polynomial forms are products of ratios over the steps, which adds their rounding
     np.testing.assert_allclose(rates(Schedule(shape), len(want)), want, rtol=0, atol=max(atol, 5e-15 * ("torch" in name)))
+
+
+FALLS: list[tuple[str, Shape, float]] = [
+    *[(f"step__{source}", Steps((8 / T, 16 / T, 24 / T, 32 / T), 0.5), F64) for source in ("torch", "timm")],
+    ("step__optax", Steps((8 / T, 16 / T, 24 / T, 32 / T), 0.5), F32),
+    ("multistep__torch", Steps((10 / T, 25 / T), 0.1), F64),
+    ("multistep__optax", Steps((10 / T, 25 / T), 0.1), F32),
+    ("exponential__torch", Exponential(0.95**T), F64),
+    ("exponential__optax", Exponential(0.95**T), F32),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "atol"), FALLS, ids=[row[0] for row in FALLS])
+def test_falls_by_ratios_which_others_go_on_with_after_the_run(name, shape, atol):
+    want = golden(name)
+    np.testing.assert_allclose(rates(Schedule(shape), T), want[:T], rtol=0, atol=atol)
+
+
+def test_timm_drops_one_update_earlier():
+    want = golden("multistep__timm")
+    np.testing.assert_allclose(rates(Schedule(Steps((10 / T, 25 / T), 0.1)), T)[1:], want[: T - 1], rtol=0, atol=F64)
+
+
+def test_exponential_staircase():
+    want = golden("exponential__torch", "lr_epoch")
+    np.testing.assert_allclose(rates(Schedule(Exponential(0.95 ** (T / S)), per="epoch"), T), want[:T], rtol=0, atol=F64)
+
+
+FALL = 15 / (T - W)  # 5 updates of warm-up, 20 level, 15 down
+STABLE: list[tuple[str, Shape]] = [
+    ("wsd_linear__pytorch_optimizer", Wsd(FALL)),
+    ("wsd_1sqrt__pytorch_optimizer", Wsd(FALL, 0.5)),
+    ("wsd_1square__pytorch_optimizer", Wsd(FALL, 2.0)),
+    ("wsd_linear__transformers", Wsd(FALL, 1.0, FLOOR)),
+    ("wsd_1sqrt__transformers", Wsd(FALL, 0.5, FLOOR)),
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), STABLE, ids=[row[0] for row in STABLE])
+def test_warmup_stable_decay_after_their_ramps(name, shape):
+    want = golden(name)
+    np.testing.assert_allclose(rates(Schedule(shape, W), T)[W:], want[W:T], rtol=0, atol=5e-15)
 
 
 EPOCHS = [row for row in DECAYS if row[2] == F64]

@@ -9,11 +9,11 @@ import pytest
 import danlu.schedule
 from danlu.ranges import Fraction
 from danlu.registry import UnknownNameError
-from danlu.schedule import SCHEDULES, Constant, Cosine, Linear, Polynomial, Schedule, create, schedules
+from danlu.schedule import SCHEDULES, Constant, Cosine, Linear, Polynomial, Schedule, Steps, create, schedules
 
 
 def test_names():
-    assert schedules() == ["constant", "cosine", "linear", "polynomial"]
+    assert schedules() == ["constant", "cosine", "exponential", "linear", "polynomial", "steps", "wsd"]
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ def test_names():
         (create("constant"), Schedule(Constant())),
         (create("cosine", floor=0.1, warmup="5%"), Schedule(Cosine(0.1), "5%")),
         (create("linear", per="epoch", warmup_from="zero"), Schedule(Linear(), 0, "zero", "epoch")),
+        (create("steps", at=[0.3, 0.6, 0.9], gamma=0.2), Schedule(Steps((0.3, 0.6, 0.9), 0.2))),
         (create("polynomial", power=2.0, floor=0.5, warmup=3), Schedule(Polynomial(2.0, 0.5), 3)),
     ],
 )

@@ -6,7 +6,7 @@ from danlu.schedule.plot import png, text
 from danlu.schedule.registry import SCHEDULES, create, schedules
 from danlu.schedule.schedule import Per, Schedule, WarmupFrom
 from danlu.schedule.scheduled import Scheduled
-from danlu.schedule.shape import Constant, Cosine, Linear, Polynomial, Shape
+from danlu.schedule.shape import Constant, Cosine, Exponential, Linear, Polynomial, Shape, Steps, Wsd
 from danlu.schedule.torch_scheduler import torch_scheduler
 
 __all__ = [
@@ -15,14 +15,17 @@ __all__ = [
     "Cosine",
     "Cyclic",
     "Duration",
+    "Exponential",
     "Linear",
     "Per",
     "Polynomial",
     "Schedule",
     "Scheduled",
     "Shape",
+    "Steps",
     "Unit",
     "WarmupFrom",
+    "Wsd",
     "create",
     "png",
     "schedules",

@@ -9,14 +9,14 @@ from danlu.ranges import check, hints
 from danlu.registry import Registry, did_you_mean
 from danlu.schedule.duration import Duration
 from danlu.schedule.schedule import Per, Schedule, WarmupFrom
-from danlu.schedule.shape import Constant, Cosine, Linear, Polynomial, Shape
+from danlu.schedule.shape import Constant, Cosine, Exponential, Linear, Polynomial, Shape, Steps, Wsd
 
 __all__ = ["SCHEDULES", "create", "schedules"]
 
 SCHEDULES: Registry[Callable[..., Shape]] = Registry("schedule")
 """The shapes by name; add your own with ``SCHEDULES.add("mine", Mine)``, Mine a dataclass with annotated ranges."""
 
-for _shape in (Constant, Cosine, Linear, Polynomial):
+for _shape in (Constant, Cosine, Exponential, Linear, Polynomial, Steps, Wsd):
     SCHEDULES.add(_shape.__name__.lower(), _shape)
 
 

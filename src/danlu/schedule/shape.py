@@ -1,19 +1,23 @@
 """Shapes of a decay: a factor that falls from 1 to `floor` while the progress z = t/T goes from 0 to 1.
 
-Every shape is factor(z) = floor + (1 − floor)·f(z), f(0) = 1, f(1) = 0, both ends exact; it holds its end for z > 1.
-`floor` is the ratio lr_min/lr_max, so groups with different rates keep their proportions to the end. Times lr_max,
-with t counted in updates or in epochs, these are the usual laws between lr_max and lr_min.
+All but `Exponential` and `Steps`, which fall by ratios, are factor(z) = floor + (1 − floor)·f(z), f(0) = 1, f(1) = 0. Both ends
+are exact, and the end holds for z > 1. `floor` is the ratio lr_min/lr_max, so groups with different rates keep their
+proportions to the end. Times lr_max, with t counted in updates or in epochs, these are the usual laws between lr_max and
+lr_min.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Annotated, Any, Protocol, final
 
-from danlu.ranges import Fraction, Positive, check, hints
+from danlu.ranges import Fraction, Interval, Positive, check, hints
 
-__all__ = ["Constant", "Cosine", "Linear", "Polynomial", "Shape"]
+__all__ = ["Constant", "Cosine", "Exponential", "Linear", "Polynomial", "Shape", "Steps", "Wsd"]
+
+Inside = Annotated[float, Interval(0.0, 1.0, "neither")]
+Ratio = Annotated[float, Interval(0.0, 1.0, "right")]
 
 
 class Shape(Protocol):
@@ -97,6 +101,80 @@ class Cosine:
     def __call__(self, z: float) -> float:
         """Return the factor at z ≥ 0."""
         return _fall(self.floor, 0.5 * (1.0 + math.cos(math.pi * _progress(z))))
+
+
+@final
+@dataclass(frozen=True)
+class Exponential:
+    """factor(z) = floor^z, so lr = lr_max·(lr_min/lr_max)^(t/T): the same percentage less at every update.
+
+    torch's ``ExponentialLR(gamma)`` is ``floor=gamma**T``.
+
+    Args:
+        floor: lr_min/lr_max; 0 has no such curve.
+    """
+
+    floor: Ratio = 0.01
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, z: float) -> float:
+        """Return the factor at z ≥ 0."""
+        return self.floor ** _progress(z)
+
+
+@final
+@dataclass(frozen=True)
+class Steps:
+    """factor(z) = γⁿ, n the number of drops at or before z: step decay, level in between.
+
+    A drop at a counts from update t = a·T on, as in torch's ``MultiStepLR(milestones, gamma)`` and optax; timm drops one
+    update earlier. ``StepLR`` is drops at equal distances.
+
+    Args:
+        at: where it drops, as shares of the decay: after half and three quarters of it.
+        gamma: γ, what is left at each.
+    """
+
+    at: tuple[Inside, ...] = (0.5, 0.75)
+    gamma: Ratio = 0.1
+
+    def __post_init__(self) -> None:
+        _check(self)
+        object.__setattr__(self, "at", tuple(self.at))
+
+    def __call__(self, z: float) -> float:
+        """Return the factor at z ≥ 0."""
+        z = _progress(z)
+        return math.prod(self.gamma for at in self.at if at <= z)
+
+
+@final
+@dataclass(frozen=True)
+class Wsd:
+    """f(z) = 1 until z = 1 − d, then 1 − q^p, q from 0 to 1 over the last share d: warm-up, stable, decay; a trapezoid.
+
+    The level part does not depend on the length of the run (Hu et al. 2024, arXiv:2404.06395; Hägele et al. 2024,
+    arXiv:2405.18392, for p = ½).
+
+    Args:
+        decay: d, a share of what comes after the warm-up; 1 has no level part.
+        power: p; 1 is a line, ½ is 1 − √q, which falls early, 2 is 1 − q².
+        floor: lr_min/lr_max.
+    """
+
+    decay: Ratio = 0.2
+    power: Positive = 1.0
+    floor: Fraction = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, z: float) -> float:
+        """Return the factor at z ≥ 0."""
+        q = max(0.0, 1.0 - (1.0 - _progress(z)) / self.decay)
+        return _fall(self.floor, 1.0 - q**self.power)
 
 
 def _progress(z: float) -> float:
