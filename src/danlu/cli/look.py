@@ -35,12 +35,8 @@ def inspect(run: Folder) -> None:
         for what in ("weights", "gradients"):
             heatmaps(found.readings, what).savefig(run / f"{what}.png", dpi=130)
     last = found.readings[-1]
-    width = max(map(len, last.layers))
     typer.echo(f"{len(found.readings)} looks, the last at update {last.step}")
-    typer.echo(f"{'layer':{width}}  gradient rms   zeros  top 1 %  kurtosis  update/weight")
-    for name, x in last.layers.items():
-        g = x.gradient
-        typer.echo(f"{name:{width}}  {g.rms:12.3g}  {g.zeros:6.1%}  {g.top:7.1%}  {g.kurtosis:8.3g}  {x.ratio:13.2g}")
+    typer.echo(str(last))
     for verdict in verdicts(found.readings):
         typer.echo(str(verdict))
     if not verdicts(found.readings):

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from danlu.inspection.gauges import Gauges
 from danlu.inspection.histogram import LogHistogram
 
-__all__ = ["Layer", "Reading", "read", "update_ratio"]
+__all__ = ["Layer", "Reading", "look", "read", "update_ratio"]
 
 
 @final
@@ -50,7 +50,7 @@ class Layer:
 @final
 @dataclass(frozen=True)
 class Reading:
-    """Every layer with a gradient, in the model's order.
+    """Every layer with a gradient, in the model's order; as text, a table.
 
     Args:
         step: number of the update.
@@ -62,6 +62,15 @@ class Reading:
     layers: Mapping[str, Layer] = field(default_factory=dict)
     clipped: bool = False
 
+    def __str__(self) -> str:
+        width = max([len(name) for name in self.layers] + [5])
+        lines = [f"{'layer':{width}}  weight rms  gradient rms   zeros  top 1 %  kurtosis  update/weight"]
+        for name, x in self.layers.items():
+            g = x.gradient
+            sizes = f"{x.weight.rms:10.3g}  {g.rms:12.3g}  {g.zeros:6.1%}"
+            lines.append(f"{name:{width}}  {sizes}  {g.top:7.1%}  {g.kurtosis:8.3g}  {x.ratio:13.2g}")
+        return "\n".join(lines)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data; `from_json` reads it back."""
         return {"step": self.step, "clipped": self.clipped, "layers": {name: x.to_json() for name, x in self.layers.items()}}
@@ -70,6 +79,25 @@ class Reading:
     def from_json(cls, data: Mapping[str, Any]) -> Reading:
         """Read what `to_json` gave, or what JSON made of it."""
         return cls(data["step"], {name: Layer.from_json(x) for name, x in data["layers"].items()}, data["clipped"])
+
+
+def look(model: nn.Module, step: int = 0) -> Reading:
+    """Look at every parameter that has a gradient: in a loop of your own, between ``backward()`` and the next ``zero_grad()``.
+
+    Args:
+        model: is left as it is.
+        step: number of the update, for whoever compares several looks.
+
+    Returns:
+        The reading, without `ratio`, which only who sees the update can know.
+
+    Raises:
+        ValueError: when no parameter has a gradient.
+    """
+    layers = {name: read(p.detach(), p.grad) for name, p in model.named_parameters() if p.grad is not None}
+    if not layers:
+        raise ValueError("look: no parameter has a gradient; call it after backward() and before zero_grad()")
+    return Reading(step, layers)
 
 
 def read(weight: Tensor, gradient: Tensor) -> Layer:
