@@ -130,7 +130,7 @@ def buffers_of(params: object, choice: AtAverage | None, rules: Sequence[Rule], 
     if any(average.moves for average in found):
         raise ValueError(
             f"{owner}: buffers='average' has no meaning for average.{type(found[0]).__name__}, which moves the parameters; "
-            "leave buffers='copy' and refresh statistics inside averaged() with torch.optim.swa_utils.update_bn"
+            "leave buffers='copy' and refresh statistics inside averaged() with danlu.layers.recalibrate"
         )
     return Buffers(model)
 

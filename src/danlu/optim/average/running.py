@@ -21,7 +21,7 @@ class AbstractRunning(Average):
     """E ← E + w·(p − E) with the new p, in float32 or wider; evaluation is done at E. 4 bytes per parameter.
 
     The difference form keeps its digits when w is small. BatchNorm's statistics belong to the weights too: average them
-    as well (``buffers="average"``, see `Optimizer`), or compute them again at E (``torch.optim.swa_utils.update_bn`` inside
+    as well (``buffers="average"``, see `Optimizer`), or compute them again at E (``danlu.layers.recalibrate`` inside
     ``averaged()``).
 
     Args:
