@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from danlu.optim import store
 from danlu.registry import did_you_mean
 from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, same, snapshot, start
 
@@ -174,3 +175,30 @@ def test_every_slot_of_another_shape_is_refused(name):
             state["state"][0][key] = torch.zeros(7, 7, 7)
             line = f"load_state_dict: {key!r} of w has shape (7, 7, 7), the parameter's is {tuple(value.shape)}"
             refused(optimizer, state, line)
+
+
+def test_codes_of_another_codec_are_refused():
+    p = nn.Parameter(torch.ones(64, 64))
+
+    def kept_by(codec):
+        return make("adamw", [("w", p)], store=codec)
+
+    walked = kept_by(store.Float8())
+    advance(walked, [[torch.randn(64, 64, generator=torch.Generator().manual_seed(0))]])
+    for slot, other in {
+        "exp_avg": store.Int8(),
+        "exp_avg_sq": {"exp_avg": store.Float8(), "exp_avg_sq": store.Float8()},
+    }.items():
+        theirs, ours = (kept_by(x).rule().codecs[slot] for x in (store.Float8(), other))
+        line = f"load_state_dict: {slot} of the state was kept by {theirs}, here it is by {ours}"
+        refused(kept_by(other), walked.state_dict(), line)
+
+    again = kept_by(store.Float8(min_size=100))  # a setting that says nothing of this tensor
+    again.load_state_dict(walked.state_dict())
+    assert same(dict(again.state[p]), dict(walked.state[p]))
+    assert "codecs" not in again.param_groups[0]
+
+    old = walked.state_dict()
+    del old["param_groups"][0]["codecs"]  # saved before codecs were noted
+    again.load_state_dict(old)
+    assert "codecs" not in kept_by(store.Dense()).state_dict()["param_groups"][0]  # torch's keys, where torch could load it

@@ -26,7 +26,7 @@ from danlu.optim.run.job import Job
 from danlu.optim.run.point import at_average
 from danlu.optim.run.runner import Runner, pays
 from danlu.optim.run.step import advance
-from danlu.optim.state import adopt, group_pairs, saved_of
+from danlu.optim.state import adopt, group_pairs, recorded, refuse_other_codecs, saved_of
 from danlu.optim.values import Need
 
 __all__ = ["Compile", "Optimizer"]
@@ -350,7 +350,7 @@ class Optimizer(torch.optim.Optimizer):
         Per parameter: ``step`` (int) and the rule's slots under torch's names; a torch optimizer of the same rule loads it.
         """
         packed = super().state_dict()
-        packed["param_groups"] = [{key: x for key, x in group.items() if key != "rule"} for group in packed["param_groups"]]
+        packed["param_groups"] = [recorded(*pair) for pair in zip(packed["param_groups"], self._rules, strict=True)]
         return copied({**packed, **self._buffers.packed()})
 
     @torch._disable_dynamo
@@ -372,6 +372,7 @@ class Optimizer(torch.optim.Optimizer):
         entries = saved_of(state_dict["state"], state_dict["param_groups"], groups, strict)
         loaded: dict[Tensor, dict[str, Any]] = {}
         rules = [self._build(group) for group in groups]
+        refuse_other_codecs(state_dict["param_groups"], rules)
         for group, rule in zip(groups, rules, strict=True):
             refuse_rate(group["lr"], self._builder.name)
             loaded |= {p: adopt(entries[p], p, rule, name) for name, p in named(group) if p in entries}

@@ -142,7 +142,7 @@ def named(group: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
 
 def merged(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
     """Our group with the saved options; what only tells torch how to run is left out."""
-    dropped = _TORCH_ONLY - set(ours) | {"params", "param_names", "roles", "rule"}
+    dropped = _TORCH_ONLY - set(ours) | {"codecs", "params", "param_names", "roles", "rule"}
     taken = {key: copied(value) for key, value in theirs.items() if key not in dropped}
     if isinstance(ours["lr"], Tensor):
         taken["lr"] = torch.full_like(ours["lr"], float(taken.get("lr", ours["lr"])))

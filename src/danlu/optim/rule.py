@@ -200,6 +200,11 @@ class Rule:
         return {slot: chosen.get(slot, Dense()) for slot in self.slots}
 
     @property
+    def coded(self) -> Mapping[str, Codec]:
+        """The codecs whose parts nobody else can read: not those that keep one plain number for each element."""
+        return {slot: codec for slot, codec in self.codecs.items() if not (isinstance(codec, Dense) or codec.paired)}
+
+    @property
     def magnitudes(self) -> frozenset[str]:
         """The slots that never hold a negative value."""
         of_moments = (moment.magnitudes(name) for name, moment in self.moments.items())

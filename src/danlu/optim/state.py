@@ -15,9 +15,10 @@ from danlu.optim.run.words import paired
 from danlu.optim.values import Tick
 from danlu.registry import did_you_mean
 
-__all__ = ["adopt", "fresh", "group_pairs", "saved_of"]
+__all__ = ["adopt", "fresh", "group_pairs", "recorded", "refuse_other_codecs", "saved_of"]
 
 SavedGroup = Mapping[str, Any]
+_MANY = 2**62  # elements: a tensor that no codec leaves dense for being small
 
 
 def group_pairs(saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]]) -> list[tuple[SavedGroup, dict[str, Any]]]:
@@ -29,6 +30,28 @@ def group_pairs(saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]]) -
     if len(saved) != len(groups):
         raise ValueError(f"load_state_dict: the state has {len(saved)} parameter groups, this optimizer {len(groups)}")
     return list(zip(saved, groups, strict=True))
+
+
+def recorded(group: SavedGroup, rule: Rule) -> dict[str, Any]:
+    """Return a group as it is saved: plain, and with the codec of every slot that is not kept as plain numbers, in words.
+
+    Two codecs may keep parts of the same names and shapes, and read each other's as other numbers.
+    """
+    codecs = {slot: str(codec.at(_MANY)) for slot, codec in rule.coded.items()}
+    return {**{key: x for key, x in group.items() if key != "rule"}, **({"codecs": codecs} if codecs else {})}
+
+
+def refuse_other_codecs(saved: Sequence[SavedGroup], rules: Sequence[Rule]) -> None:
+    """Refuse slots that another codec, or the same one with other settings, has encoded; old states do not say.
+
+    Raises:
+        ValueError: naming the first slot and both codecs.
+    """
+    for group, rule in zip(saved, rules, strict=True):
+        ours = recorded({}, rule).get("codecs", {})
+        for slot, theirs in group.get("codecs", {}).items():
+            if ours.get(slot, theirs) != theirs:
+                raise ValueError(f"load_state_dict: {slot} of the state was kept by {theirs}, here it is by {ours[slot]}")
 
 
 def saved_of(
