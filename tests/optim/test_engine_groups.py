@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from danlu import optim
-from tests.optim.stepping import ALONE, CLIMBING, PRESETS, advance, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import ALONE, CLIMBING, GRADIENTS, PRESETS, advance, agree, gradients, make, parameters, same, snapshot, start
 
 
 def test_groups_have_their_own_options():
@@ -28,6 +28,22 @@ def test_a_group_added_later_starts_at_its_own_first_step():
     assert same(moved[0], advance(make("adamw", twin[:1]), [row[:1] for row in rows])[0])
     assert same(moved[1], advance(make("adamw", twin[1:], lr=0.2), [row[1:] for row in rows[2:]])[0])
     assert [optimizer.state[p]["step"] for p in params] == [5, 3]
+
+
+@pytest.mark.parametrize("name", [name for name in GRADIENTS if not name.startswith("momo")])  # which counts the group's steps
+def test_a_group_added_later_goes_on_from_the_numbers_of_all_tensors(name):
+    """As a tensor does whose first gradient comes later: an estimate over all tensors is one, whatever groups there are."""
+    walks = []
+    for late in (False, True):
+        params = start([(4,), (4,)])
+        optimizer = make(name, params[:1] if late else params)
+        rows = gradients(params, 8)
+        advance(optimizer, [row[:1] if late else [row[0], None] for row in rows[:4]])
+        if late:
+            optimizer.add_param_group({"params": params[1:]})
+        walks.append(advance(optimizer, rows[4:]))
+        assert [optimizer.state[p].get("step") for p in params] == [8, 4]
+    assert agree(name, *walks)
 
 
 @pytest.mark.parametrize("name", ALONE)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from danlu.optim.buffers import AtAverage, buffers_of
 from danlu.optim.exempt import exempted
-from danlu.optim.gather import complete, job_of
+from danlu.optim.gather import complete, job_of, kept_by
 from danlu.optim.members import admitted, copied, described, merged, named, plain, refuse_rate, refuse_sharded, refuse_without
 from danlu.optim.memory import Memory, memory_of
 from danlu.optim.params import Params, listed
@@ -244,7 +244,7 @@ class Optimizer(torch.optim.Optimizer):
         for job in jobs:
             complete(job, self._plans[job.group], self.state)
         lanes = {job.group: self._plans[job.group].lanes for job in jobs}
-        shared = advance(jobs, lanes, {job.group: self.param_groups[job.group].get("shared", {}) for job in jobs}, loss)
+        shared = advance(jobs, lanes, {job.group: kept_by(job, self.param_groups) for job in jobs}, loss)
         if shared is None:
             for p in list(self.state)[before:]:  # measures read the state, so it had to be there; it is not kept
                 del self.state[p]

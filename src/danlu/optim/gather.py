@@ -16,7 +16,7 @@ from danlu.optim.run.job import Job
 from danlu.optim.run.words import paired
 from danlu.optim.state import fresh
 
-__all__ = ["complete", "job_of"]
+__all__ = ["complete", "job_of", "kept_by"]
 
 States = MutableMapping[Tensor, dict[str, Any]]
 
@@ -52,6 +52,18 @@ def job_of(
     if not job.known and any(g.layout is not torch.strided for g in grads):
         refuse_sparse(group, owner)
     return job
+
+
+def kept_by(job: Job, groups: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the host numbers that a group's pieces share, as the last step left them.
+
+    They are of sums over all tensors, or of the loss: a group that steps for the first time beside others of its kind goes on
+    from theirs. An estimate of its own would begin where theirs was long ago.
+    """
+    own: Mapping[str, Any] = groups[job.group].get("shared", {})
+    if own or not job.rule.shared:
+        return own
+    return next((x for group in groups if (x := group.get("shared", {})).keys() == job.rule.shared.keys()), own)
 
 
 def _entries(states: States, params: Sequence[Tensor]) -> list[Any]:
