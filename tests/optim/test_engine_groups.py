@@ -5,7 +5,20 @@ import torch
 from torch import nn
 
 from danlu import optim
-from tests.optim.stepping import ALONE, CLIMBING, GRADIENTS, PRESETS, advance, agree, gradients, make, parameters, same, snapshot, start
+from tests.optim.stepping import (
+    ALONE,
+    CLIMBING,
+    GRADIENTS,
+    PRESETS,
+    advance,
+    agree,
+    gradients,
+    make,
+    parameters,
+    same,
+    snapshot,
+    start,
+)
 
 
 def test_groups_have_their_own_options():

@@ -47,6 +47,20 @@ def test_the_second_moment_never_holds_denormals():
     assert w[-1] == 0.5
 
 
+@pytest.mark.parametrize("size", [1e-37, 1e-42])
+@pytest.mark.parametrize("name", PRESETS)
+def test_gradients_that_become_tiny_leave_everything_finite(name, size):
+    """What divides by the size of a gradient may reach beyond float32 there: 1e3/1e-37."""
+    params = start([(), (5,), (3, 4)], torch.float32)
+    rows = gradients(params, 8)
+    optimizer = make(name, params)
+    sizes = [1e3, 1e3, 1e3, 1e3, size, size, 1.0, 1.0]
+    assert all(
+        torch.isfinite(p).all() for p in advance(optimizer, [[g * x for g in row] for row, x in zip(rows, sizes, strict=True)])
+    )
+    assert not optimizer.skipped
+
+
 def test_a_skipped_first_step_leaves_no_state_behind():
     p = torch.nn.Parameter(torch.ones(3))
     optimizer = optim.create("adamw", [p], grad=optim.grad.ClipNorm(1.0), compile=False)

@@ -68,4 +68,5 @@ class AdaNorm(AbstractOver):
 
 def _lengthened(g: Tensor, e: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(g)
-    return g * torch.where(norm > 0, e / norm, 1.0).clamp_min(1.0)
+    unit = g / norm.clamp_min(torch.finfo(norm.dtype).tiny)  # divided first: e/‖g‖ may be beyond the dtype
+    return torch.where(e > norm, unit * e, g)
