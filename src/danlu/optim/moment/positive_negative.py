@@ -29,7 +29,7 @@ class PositiveNegative(Moment):
     Args:
         beta: β, the memory per step; each buffer's own is β² per turn.
         noise: β₀.
-        debias: divide the reading by 1 − βᵗ, as AdaPNM does (each buffer has seen t/2 gradients at β²: the same number).
+        debias: divide the reading by 1 − βᵗ, as AdaPNM does (at even t each buffer has seen t/2 gradients at β²: that number).
     """
 
     beta: Beta
