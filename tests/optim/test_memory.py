@@ -319,3 +319,14 @@ def test_a_schedule_that_does_not_fade_is_a_constant_memory():
 def test_a_memory_is_a_number_in_range_or_a_schedule(wrong):
     with pytest.raises(ValueError, match=r"moment\.Ema: beta must be .*in \[0, 1\) or a Memory"):
         moment.Ema(wrong)
+
+
+@pytest.mark.parametrize(("name", "off"), [("adafactor", "d"), ("came", "clip_threshold"), ("stable_adamw", "clip_threshold")])
+def test_a_clip_at_infinity_is_off(name, off):
+    p0, grads, lrs = problem(seed=13)
+    walks = [
+        descend(lambda params, more=more: optim.create(name, params.values(), lr=PEAK, **more), p0, grads, lrs)
+        for more in ({off: math.inf}, {off: 1e12}, {})
+    ]
+    assert gap(walks[0], walks[1]) == 0.0
+    assert gap(walks[0], walks[2]) > 0.0

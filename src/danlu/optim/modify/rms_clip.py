@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import Tensor
 
@@ -13,9 +14,11 @@ from danlu.optim.context import Context
 from danlu.optim.formulas.norms import excess
 from danlu.optim.piece import Modify
 from danlu.optim.values import Scalars, Scope, Sight, Tick
-from danlu.ranges import NonNegative, Positive
+from danlu.ranges import Interval, NonNegative
 
-__all__ = ["RmsClip", "StableClip"]
+__all__ = ["RmsBound", "RmsClip", "StableClip"]
+
+RmsBound = Annotated[float, Interval(0.0, math.inf, "right")]
 
 
 @piece(source="Shazeer & Stern 2018 (Adafactor), arXiv:1804.04235")
@@ -27,7 +30,7 @@ class RmsClip(Modify):
         threshold: d; inf is off.
     """
 
-    threshold: Positive = 1.0
+    threshold: RmsBound = 1.0
 
     scope: ClassVar[Scope] = "tensor"
 
@@ -54,13 +57,13 @@ class StableClip(Modify):
     g is not 0. No state; needs a second moment.
 
     Args:
-        threshold: d.
+        threshold: d; inf is off.
         eps: ε, in the unit of g.
         floor: ε is a floor of √v̂; False adds it (timm).
         decay: a decoupled decay shrinks with lr; False leaves it alone (timm).
     """
 
-    threshold: Positive = 1.0
+    threshold: RmsBound = 1.0
     eps: NonNegative = 1e-8
     floor: bool = True
     decay: bool = True

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from danlu.optim import decay, direction, modify, moment, rate, store
 from danlu.optim.drop_in import DropIn
+from danlu.optim.modify.rms_clip import RmsBound
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.store.factored import FactoredDims
@@ -22,7 +23,7 @@ _TINY = 1e-19  # the root of float32's smallest normal number: a floor for g/√
 def adafactor(
     beta2_decay: DecayExponent = -0.8,
     eps: tuple[Positive | None, Positive] = (None, 1e-3),
-    d: Positive = 1.0,
+    d: RmsBound = 1.0,
     weight_decay: NonNegative = 0.0,
     *,
     dims: FactoredDims = "flatten",

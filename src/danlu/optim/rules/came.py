@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from danlu.optim import decay, direction, modify, moment, store
 from danlu.optim.drop_in import DropIn
+from danlu.optim.modify.rms_clip import RmsBound
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.store.factored import FactoredDims
@@ -18,7 +19,7 @@ _TINY = 1e-19  # the root of float32's smallest normal number, where a dead row 
 def came(
     betas: tuple[Beta, Beta, Beta] = (0.9, 0.999, 0.9999),
     eps: tuple[Positive, Positive] = (1e-30, 1e-16),
-    clip_threshold: Positive = 1.0,
+    clip_threshold: RmsBound = 1.0,
     weight_decay: NonNegative = 0.0,
     *,
     dims: FactoredDims = "flatten",

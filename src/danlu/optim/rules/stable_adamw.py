@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from danlu.optim import modify
 from danlu.optim.drop_in import DropIn
+from danlu.optim.modify.rms_clip import RmsBound
 from danlu.optim.roster import preset
 from danlu.optim.rule import Rule
 from danlu.optim.rules.adam import adamw
@@ -17,7 +18,7 @@ def stable_adamw(
     betas: tuple[Beta, Beta] = (0.9, 0.99),
     eps: Positive = 1e-6,
     weight_decay: NonNegative = 1e-2,
-    clip_threshold: Positive = 1.0,
+    clip_threshold: RmsBound = 1.0,
     *,
     denominator_clip: bool = False,
 ) -> Rule:
