@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from danlu import optim
-from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, start
+from tests.optim.stepping import ALONE, PRESETS, advance, agree, gradients, make, parameters, start
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -59,6 +59,21 @@ def test_gradients_that_become_tiny_leave_everything_finite(name, size):
         torch.isfinite(p).all() for p in advance(optimizer, [[g * x for g in row] for row, x in zip(rows, sizes, strict=True)])
     )
     assert not optimizer.skipped
+
+
+@pytest.mark.parametrize("at", [0, 2])
+@pytest.mark.parametrize("name", ALONE)
+def test_a_nan_is_shown_in_its_own_tensor(name, at):
+    """Also where matrices are decomposed, which LAPACK refuses to do with it: then only those before it would step."""
+    params, twins = start([(5,), (3, 4), (2, 3)], torch.float32), start([(5,), (3, 4), (2, 3)], torch.float32)
+    rows = gradients(params, 5)
+    clean = advance(make(name, twins), rows)
+    rows[at][1][0, 0] = torch.nan
+    optimizer = make(name, params)
+    moved = advance(optimizer, rows)
+    assert not torch.isfinite(moved[1]).all()
+    assert agree(name, [moved[0], moved[2]], [clean[0], clean[2]])
+    assert [optimizer.state[p]["step"] for p in params] == [5, 5, 5]
 
 
 def test_a_skipped_first_step_leaves_no_state_behind():

@@ -13,6 +13,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.bias import corrections
+from danlu.optim.formulas.eigen import eigen
 from danlu.optim.formulas.tiles import Tiles, tiles_of
 from danlu.optim.piece import Direction
 from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick, found_under, under
@@ -200,7 +201,7 @@ def _gram(x: Tensor, side: int) -> Tensor:
 
 def _eigenvectors(x: Tensor) -> Tensor:
     """Return the eigenvectors as columns, the largest eigenvalue's first."""
-    return torch.linalg.eigh(x.double())[1].flip(-1).to(x.dtype)
+    return eigen(x)[1].flip(-1).to(x.dtype)
 
 
 def _iterated(q: Tensor, energy: Tensor, gram: Tensor, fresh: Scalar) -> Tensor:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.direction.kronecker import Factors, MaxSize, along, gram, pack, start, unpack
+from danlu.optim.formulas.eigen import eigen
 from danlu.optim.piece import Direction
 from danlu.optim.values import Scalar, Scalars, Scope, Start, Tick
 from danlu.ranges import Count, Positive
@@ -80,5 +80,5 @@ def _start(p: Tensor, max_size: int, scale: float) -> Tensor:
 
 def _root(x: Tensor, power: float, floor: Scalar) -> Tensor:
     """Return the symmetric x to a power."""
-    values, vectors = torch.linalg.eigh(x.double())
+    values, vectors = eigen(x)
     return ((vectors * values.clamp_min(floor) ** power) @ vectors.mT).to(x.dtype)

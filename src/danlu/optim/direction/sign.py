@@ -19,6 +19,8 @@ __all__ = ["Sign"]
 class Sign(Direction):
     """u = sign(m), with sign(0) = 0: every element moves by exactly lr or not at all, whatever the gradient's scale.
 
+    That of nan or of an infinity is nan.
+
     Args:
         num: name of the moment to use instead of the first one.
     """
@@ -27,4 +29,5 @@ class Sign(Direction):
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         """Return sign(m)."""
-        return c.numerator(self.num).raw.sign()
+        m = c.numerator(self.num).raw
+        return m.sign() + m * 0.0  # torch's sign of nan is 0, and a momentum that is lost would stay unseen

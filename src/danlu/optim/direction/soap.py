@@ -14,6 +14,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.direction.kronecker import Factors, MaxSize, along, gram, pack, start, unpack
 from danlu.optim.formulas.bias import adam_scale
+from danlu.optim.formulas.eigen import eigen
 from danlu.optim.piece import Direction
 from danlu.optim.values import Scalars, Scope, Start, Tick
 from danlu.ranges import Beta, Count, Positive
@@ -104,7 +105,7 @@ def _start(p: Tensor, max_size: int, vectors: bool, scale: float) -> Tensor:
 
 def _eigenvectors(x: Tensor) -> Tensor:
     """Return the eigenvectors as columns, the largest eigenvalue's first."""
-    return torch.linalg.eigh(x.double())[1].flip(1).to(x.dtype)
+    return eigen(x)[1].flip(1).to(x.dtype)
 
 
 def _iterated(v: Tensor, bases: Factors, factors: Factors) -> tuple[Tensor, Factors]:
