@@ -46,6 +46,8 @@ def test_an_unknown_name_far_from_all_lists_a_short_table(table):
     ("word", "choices", "answer"),
     [
         ("weight_dacay", ["lr", "weight_decay"], "; did you mean 'weight_decay'?"),
+        ("AdamW", ["adam", "adamw", "radam", "sadam"], "; did you mean 'adamw' or 'adam' or 'sadam'?"),
+        ("ema", ["Ema", "Peak"], "; did you mean 'Ema'?"),
         ("x", [], ""),
         ("x", ["lr"], "; there is lr"),
         ("x", [f"name{i}" for i in range(12)], f"; there is {', '.join(sorted(f'name{i}' for i in range(12)))}"),

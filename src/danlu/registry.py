@@ -22,9 +22,11 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         ``"; did you mean 'adamw'?"``, or the whole list when nothing is near and the list is short, or nothing.
     """
     choices = sorted(choices)
-    near = difflib.get_close_matches(word, choices, n=9, cutoff=0.6)
+    lower = word.lower()  # capitals count for nothing: 'AdamW' is nearest to 'adamw'
+    alike = {x: difflib.SequenceMatcher(None, x.lower(), lower).ratio() for x in reversed(choices)}
+    near = [x for x in alike if alike[x] >= 0.6]
     if near:  # among equally near ones, those that begin alike: typing goes wrong late more often than early
-        near.sort(key=lambda x: (difflib.SequenceMatcher(None, x, word).ratio(), _common_start(x, word)), reverse=True)
+        near.sort(key=lambda x: (alike[x], _common_start(x.lower(), lower)), reverse=True)
         return f"; did you mean {' or '.join(map(repr, near[:3]))}?"
     return f"; there is {', '.join(choices)}" if 0 < len(choices) <= 12 else ""
 
