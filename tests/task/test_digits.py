@@ -65,6 +65,9 @@ def test_mistakes_are_named():
     y = int(labels[0])
     assert parts.after(Oracle(labels, 0)) == "misread: none (0 of 360)"
     assert parts.after(Oracle(labels, 1)) == f"misread: {y} read as {(y + 1) % 10} (1 of 360)"
+    many = parts.after(Oracle(labels, 100))
+    assert many.count(" read as ") == 12
+    assert many.endswith(", … (100 of 360)")
 
 
 def test_without_scikit_learn_one_line_names_the_extra(monkeypatch):

@@ -21,6 +21,7 @@ from danlu.task.task import Choice, Data, Defaults, Task
 __all__ = ["JITTER", "cut", "digits", "load", "read", "split"]
 
 _TEST, _CLASSES = 360, 10  # one image is 0.28 %
+_SHOWN = 12  # misread digits that are told one by one
 
 JITTER = {"name": "jitter", "size": 0.1}
 """The augmentation that the models of digits have when nothing is said."""
@@ -80,7 +81,8 @@ def cut(
     def mistakes(model: nn.Module) -> str:
         wrong = model(shown).argmax(-1)
         pairs = [f"{y} read as {w}" for y, w in zip(asked.tolist(), wrong.tolist(), strict=True) if y != w]
-        return f"misread: {', '.join(pairs) or 'none'} ({len(pairs)} of {len(test)})"
+        more = ", …" if len(pairs) > _SHOWN else ""
+        return f"misread: {', '.join(pairs[:_SHOWN]) or 'none'}{more} ({len(pairs)} of {len(test)})"
 
     plain = TensorLoader(images[train], known, batch=batch, seed=seed)
     classes = {} if (n := int(asked.max()) + 1) == _CLASSES else {"classes": n}
