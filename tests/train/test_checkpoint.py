@@ -352,3 +352,8 @@ def test_at_every_call_to_the_disk_a_crash_leaves_the_old_or_the_new(tmp_path, m
             break
     assert crashed >= 8
     assert found == [2, 1]
+
+
+def test_an_interval_of_no_length_keeps_nothing_and_is_refused():
+    with pytest.raises(ValueError, match=r"^Keep: every must be longer than 0, got '0ep'$"):
+        Keep(every="0ep")

@@ -33,7 +33,7 @@ class Keep:
         every: one in each such interval stays for good, such as ``"10ep"``; None for none.
 
     Raises:
-        ValueError: on `last` below 2, or an interval that is not understood.
+        ValueError: on `last` below 2, or an interval that is not understood or of no length.
     """
 
     last: Annotated[int, Interval(2, float("inf"), "left")] = 2
@@ -43,7 +43,9 @@ class Keep:
     def __post_init__(self) -> None:
         check("Keep", hints(Keep), {"last": self.last, "best": self.best})
         if self.every is not None:
-            Duration.parse(self.every)
+            length = Duration.parse(self.every)
+            if not length.amount:
+                raise ValueError(f"Keep: every must be longer than 0, got {self.every!r}")
 
 
 @final
