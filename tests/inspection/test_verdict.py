@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -44,6 +45,7 @@ def test_vanishing_over_depth():
     (found,) = {v for v in verdicts([reading(mlp(12, gain=0.3))]) if v.kind == "vanishing"}
     assert found.layer == "0.weight"
     assert "falls by" in str(found)
+    assert re.search(r"a factor of 1e\d+ from", str(found))
 
 
 def test_exploding_over_depth_and_over_time():
@@ -65,6 +67,7 @@ def test_dead_tails_ratios_and_clipping():
     spike = reading(mlp(), change=lambda g: torch.where(g.abs() == g.abs().max(), g * 1e3, g))
     assert "long tail" in kinds(spike)
     assert kinds(reading(mlp(), ratio=1e-7)) == {"small steps"}
+    assert "moves it by 0 of its norm" in str(verdicts([reading(mlp(), ratio=0.0)])[0])
     assert kinds(reading(mlp(), ratio=0.5)) == {"large steps"}
     assert kinds(*[reading(mlp(), k, clipped=k > 0) for k in range(4)]) == {"clipping"}
     assert kinds(reading(mlp(), change=lambda g: g * math.nan)) >= {"non-finite"}

@@ -79,9 +79,9 @@ def _sick(layer: Layer) -> Iterator[tuple[str, str, str]]:
 def _moving(ratio: float) -> Iterator[tuple[str, str, str]]:
     """By the median over time: a schedule ends in small steps on purpose."""
     if ratio < _RATIO[0]:
-        yield "small steps", f"half of the updates move it by less than {ratio:.1e} of its norm", "raise lr, or look at clip"
+        yield "small steps", f"the median update moves it by {ratio:.1g} of its norm", "raise lr, or look at clip"
     if ratio > _RATIO[1]:
-        yield "large steps", f"half of the updates move it by more than {ratio:.2g} of its norm", "lower lr, or warm up"
+        yield "large steps", f"the median update moves it by {ratio:.2g} of its norm", "lower lr, or warm up"
 
 
 def _growing(series: Sequence[float]) -> Iterator[tuple[str, str, str]]:
@@ -107,9 +107,14 @@ def _depth(reading: Reading) -> Iterator[Verdict]:
     rise = slope * (len(logs) - 1)
     hint = "residual connections, normalisation or another initialisation"
     if 10.0**-rise < _FALL:
-        yield Verdict("vanishing", names[0], f"the gradient's rms falls by 1e{rise:.1f} from the last layer to the first", hint)
+        yield Verdict(
+            "vanishing",
+            names[0],
+            f"the gradient's rms falls by a factor of 1e{rise:.0f} from the last layer to the first",
+            hint,
+        )
     elif 10.0**rise < _FALL:
-        text = f"the gradient's rms grows by 1e{-rise:.1f} from the last layer to the first"
+        text = f"the gradient's rms grows by a factor of 1e{-rise:.0f} from the last layer to the first"
         yield Verdict("exploding", names[0], text, hint)
     for name, x in rms.items():
         if x < _SILENT * median(rms.values()):
