@@ -56,3 +56,39 @@ def test_layers_are_listed_and_explained():
     assert all(rows.values())
     assert run("explain", "drop_path").stdout.startswith(f"drop_path: {rows['drop_path']}\n")
     assert "did you mean 'drop_path'" in run("explain", "drop_paht").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["list", "optimizers", "--needs", "lss"], "--needs lss: nothing is needed by that name; did you mean 'loss'"),
+        (["list", "pieces", "--axis", "decya"], "--axis decya: no such axis; did you mean 'decay'?"),
+        (["warmup", "adamw", "--device", "tpu"], "--device tpu: is not cpu or cuda"),
+        (["explain", "AdamW"], "nothing is called 'AdamW'; did you mean 'adamw'"),
+        (["report", "nowhere"], "nowhere holds no run"),
+    ],
+)
+def test_a_misspelt_choice_is_told_with_the_nearest(arguments, line):
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {line}")
+
+
+def test_a_device_that_is_not_there_is_one_line(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = run("warmup", "adamw", "--device", "cuda")
+    assert result.exit_code == 2
+    assert result.stderr == "error: --device cuda: torch finds no CUDA device here; leave it out for cpu\n"
+
+
+def test_an_optimizer_with_arguments_is_explained():
+    told = run("explain", "adamw(betas=(0.9, 0.95))")
+    assert told.exit_code == 0
+    assert "Ema(beta=0.95" in told.stdout
+    assert "bets" in run("explain", "adamw(bets=1)").stderr
+
+
+def test_a_file_that_cannot_be_written_is_told_without_numbers(tmp_path):
+    result = run("schedule", "plot", "cosine", "--out", str(tmp_path / "no" / "a.png"))
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {tmp_path / 'no' / 'a.png'}: No such file or directory\n"

@@ -33,4 +33,11 @@ def reported(*kinds: type[Exception], code: int = USAGE) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        fail(getattr(error, "lines", None) or str(error).splitlines(), code)
+        fail(getattr(error, "lines", None) or _told(error).splitlines(), code)
+
+
+def _told(error: Exception) -> str:
+    """The error's own words; of one that comes from the system the place and the reason, without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -34,7 +34,7 @@ def explain(
 ) -> None:
     """Explain an optimizer, a schedule, a loss, a layer, an augmentation, a piece or a task."""
     axis, _, rest = name.partition(".")
-    if name in PRESETS or "+" in name:
+    if name in PRESETS or "+" in name or "(" in name:
         with reported(UnknownNameError, TypeError, ValueError):
             typer.echo(optim.explain(name))
     elif name in SCHEDULES:

@@ -20,13 +20,15 @@ from danlu.optim.catalog import PIECES
 from danlu.optim.caveats import unverified
 from danlu.optim.explain import bytes_per_parameter
 from danlu.optim.roster import PRESETS
-from danlu.registry import Registry, UnknownNameError
+from danlu.registry import Registry, UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES
 from danlu.task import TASKS, Task
 
 __all__ = ["listing", "task_lines"]
 
 Rows = Callable[[], Iterator[dict[str, Any]]]
+
+_NEEDS = ("grad", "loss", "closure")
 
 
 def listing(
@@ -42,6 +44,10 @@ def listing(
 ) -> None:
     """List optimizers, schedules, losses, layers, augmentations, pieces or tasks."""
     with reported(UnknownNameError):
+        if axis and axis not in PIECES:
+            raise UnknownNameError(f"--axis {axis}: no such axis{did_you_mean(axis, PIECES)}")
+        if need and need not in _NEEDS:
+            raise UnknownNameError(f"--needs {need}: nothing is needed by that name{did_you_mean(need, _NEEDS)}")
         rows = [row for row in _KINDS.get(kind)() if fnmatchcase(row["name"].rpartition(".")[2], pattern)]
     rows = [row for row in rows if not axis or row.get("axis") == axis]
     rows = [row for row in rows if (not need or need in row.get("needs", ())) and row.get("bytes", 0.0) <= most]

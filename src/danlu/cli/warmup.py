@@ -27,6 +27,10 @@ def warmup(
             raise ValueError("warmup: name at least one optimizer, such as adamw, or give --all")
         if dtype not in ("float32", "bfloat16", "float16", "float64"):
             raise ValueError(f"--dtype {dtype}: is not float32, bfloat16, float16 or float64")
+        if device.partition(":")[0] not in ("cpu", "cuda"):
+            raise ValueError(f"--device {device}: is not cpu or cuda")
+        if device != "cpu" and not torch.cuda.is_available():
+            raise ValueError(f"--device {device}: torch finds no CUDA device here; leave it out for cpu")
     width = max(map(len, names or optim.presets()))
     for name in names or optim.presets():
         start = perf_counter()
