@@ -80,9 +80,9 @@ class LRCurve:
         axes = (figure := Figure(figsize=(8, 4.5), dpi=150, layout="constrained")).subplots()
         axes.plot(self.rates, self.losses, alpha=0.3, label="loss")
         axes.plot(self.rates, self.smoothed, label="smoothed")
-        for name, x in {"valley": self.valley, "lowest/10": self.tenth}.items():
+        for name, x, style in (("valley", self.valley, "--"), ("lowest/10", self.tenth, ":")):
             if x is not None:
-                axes.axvline(x, linestyle=":", label=f"{name} {x:.2g}")
+                axes.axvline(x, color="black", linestyle=style, label=f"{name} {x:.2g}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss", title="Learning rate range test")
         axes.legend(frameon=False)
         figure.savefig(path, format="png")
