@@ -173,3 +173,11 @@ def test_lists_are_filtered():
 def test_a_composition_is_explained():
     assert "ClipValue(upper=0.5)" in run("explain", "adamw+clip_value(upper=0.5)").stdout
     assert run("explain", "adamw+clip_valu").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [("ensemble",), ("warmup",), ("list",), ("plot", "gallery"), ("plot", "trajectories")])
+def test_help_has_no_brackets_or_dots_twice(command):
+    usage = run(*command, "--help").stdout
+    assert "...}..." not in usage
+    assert "...]..." not in usage
+    assert "[[" not in usage

@@ -40,6 +40,7 @@ def test_the_default_recipe_reaches_its_accuracy():
 def test_a_run_leaves_what_repeats_it_bit_for_bit():
     first = train("digits", *QUICK, "--seed", "3", "--out", "first")
     assert first.exit_code == 0
+    assert "\n3 updates, batch 64, adamw" in first.stdout
     names = {path.name for path in Path("first").iterdir()}
     assert names == {"recipe.toml", "env.json", "metrics.jsonl", "model.safetensors", "status.json", "checkpoints"}
     assert train("--recipe", "first/recipe.toml", "--out", "second").exit_code == 0

@@ -22,7 +22,7 @@ from danlu.train.tensor_files import write_tensors
 
 __all__ = ["average", "ensemble"]
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs of one task.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs of one task.")]
 
 
 @final

@@ -30,7 +30,7 @@ not foretell what a rule does to a network.
 
 def gallery(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; gallery.md and the pictures are put there.")],
-    rules: Annotated[list[str] | None, typer.Argument(metavar="[PRESET...]", help="Some presets; all if not said.")] = None,
+    rules: Annotated[list[str] | None, typer.Argument(metavar="PRESET", help="Some presets; all if not said.")] = None,
 ) -> None:
     """Draw every preset on two surfaces at its best learning rate, minutes for all. Needs the extra plot."""
     with reported(ValueError, ImportError, OSError):

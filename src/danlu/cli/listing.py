@@ -35,7 +35,7 @@ def listing(
     kind: Annotated[
         str, typer.Argument(metavar="KIND", help="optimizers, schedules, losses, layers, augmentations, pieces, tasks.")
     ],
-    pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="Only names like this, such as 'ada*'.")] = "*",
+    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Only names like this, such as 'ada*'.")] = "*",
     axis: Annotated[str, typer.Option("--axis", help="Only pieces of this axis, such as decay.")] = "",
     need: Annotated[str, typer.Option("--needs", help="Only optimizers that need this: grad, loss or closure.")] = "",
     most: Annotated[float, typer.Option("--max-bytes", help="Only optimizers with at most so many bytes per parameter.")] = inf,

@@ -25,9 +25,7 @@ pictures.command("gallery")(gallery)
 
 @pictures.command("trajectories")
 def trajectories(
-    rules: Annotated[
-        list[str], typer.Argument(metavar="RULE...", help="Optimizers, also with pieces (adamw+modify.cautious).")
-    ],
+    rules: Annotated[list[str], typer.Argument(metavar="RULE", help="Optimizers, also with pieces (adamw+modify.cautious).")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.png, FILE.svg or FILE.pdf.")],
     surface: Annotated[str, typer.Option(help="The function.")] = "rosenbrock",
     sets: Annotated[

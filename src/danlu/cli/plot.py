@@ -15,13 +15,13 @@ __all__ = ["plot"]
 
 
 def plot(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Schedules; see danlu list schedules.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Schedules; see danlu list schedules.")],
     warmup: Annotated[str, typer.Option(help="Updates ('200'), epochs ('2ep') or a share of the run ('5%').")] = "0",
     warmup_from: Annotated[WarmupFrom, typer.Option(help="The ramp's start: 'one' W-th or 'zero'.")] = "one",
     per: Annotated[Per, typer.Option(help="'step', or 'epoch' for a staircase.")] = "step",
     total: Annotated[int, typer.Option(min=1, help="Updates of the run.")] = 1000,
     steps_per_epoch: Annotated[int, typer.Option(min=1, help="Updates of an epoch.")] = 100,
-    lr: Annotated[float, typer.Option(help="The peak.")] = 1.0,
+    lr: Annotated[float, typer.Option(min=0.0, help="The peak.")] = 1.0,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the schedules: floor=0.1.")
     ] = None,

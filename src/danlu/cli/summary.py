@@ -19,7 +19,8 @@ def before(run: Run) -> str:
     count = sum(p.numel() for p in run.parts.model.parameters())
     batch = f"batch {recipe.batch}" + (f" × {recipe.accumulate}" if recipe.accumulate > 1 else "")
     how = f"{recipe.optimizer.name} at lr {recipe.optimizer.lr:g}, {recipe.schedule.name}, seed {recipe.seed}"
-    return f"{recipe.task}: {recipe.model}, {count:,} parameters\n{recipe.until}, {batch}, {how}"
+    length = _many(recipe.until, "update") if isinstance(recipe.until, int) else recipe.until
+    return f"{recipe.task}: {recipe.model}, {count:,} parameters\n{length}, {batch}, {how}"
 
 
 def summary(run: Run, result: Result) -> str:

@@ -16,7 +16,7 @@ __all__ = ["warmup"]
 
 
 def warmup(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Optimizers, as in danlu explain.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Optimizers, as in danlu explain.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every preset: some minutes.")] = False,
     dtype: Annotated[str, typer.Option(help="Of the parameters: float32, bfloat16, float16 or float64.")] = "float32",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
