@@ -55,7 +55,7 @@ def test_the_end_says_what_came_of_it_and_what_to_do_next():
     out = train("digits", *QUICK).stdout
     row = rows("runs/digits-1")[-1]
     assert f"test accuracy {row['valid/accuracy']:.2%}, test loss {row['valid/loss']:.4f} nats" in out
-    assert out.splitlines()[:2] == ["digits: mlp, 85,002 parameters", "3, batch 64, adamw at lr 0.002, cosine, seed 0"]
+    assert out.splitlines()[:2] == ["digits: mlp, 85,002 parameters", "3 updates, batch 64, adamw at lr 0.002, cosine, seed 0"]
     for part in (
         "best loss ",
         "final ",
