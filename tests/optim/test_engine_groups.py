@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from danlu import optim
+from danlu.optim.named import Named
 from tests.optim.stepping import (
     ALONE,
     CLIMBING,
@@ -57,6 +58,24 @@ def test_a_group_added_later_goes_on_from_the_numbers_of_all_tensors(name):
         walks.append(advance(optimizer, rows[4:]))
         assert [optimizer.state[p].get("step") for p in params] == [8, 4]
     assert agree(name, *walks)
+
+
+def test_a_group_keeps_its_rule_when_one_before_it_is_taken_out():
+    other = Named(optim.preset("nadam"))  # its options are those of adamw, and so are their values
+    results = []
+    for gone in (False, True):
+        params = start([(4,), (4,)])
+        rows = gradients(params, 4)
+        optimizer = make("adamw", [{"params": params[:1]}, {"params": params[1:], "rule": other, "lr": 0.1}])
+        for group in optimizer.param_groups:
+            group.update(betas=(0.9, 0.99), eps=1e-6, weight_decay=0.0)
+        advance(optimizer, rows[:2])
+        if gone:
+            del optimizer.param_groups[0]
+        advance(optimizer, [row[1:] if gone else row for row in rows[2:]])
+        results.append([params[1].detach(), optimizer.state[params[1]]])
+    assert results[0][1].keys() == results[1][1].keys()
+    assert torch.equal(results[0][0], results[1][0])
 
 
 @pytest.mark.parametrize("name", ALONE)

@@ -134,15 +134,16 @@ class Optimizer(torch.optim.Optimizer):
     def plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""
         group = self.param_groups[index]
-        given = [*map(group.get, (*group.get("rule", self._builder).options, "maximize", "without"))]
+        builder = group.get("rule", self._builder)
+        given = [*map(group.get, (*builder.options, "maximize", "without"))]
         plan = self._plans.get(index)
-        if plan is not None and plan.sees(given):
+        if plan is not None and plan.builder is builder and plan.sees(given):
             return plan
         values = plain(given)
-        if plan is None or plan.values != values:
+        if plan is None or plan.builder is not builder or plan.values != values:  # groups may have been taken out
             rule = self._build(group)
             runner = self.runner(rule, group, self._compile == "auto")
-            new = self._plans[index] = Plan(rule, given, values, runner)
+            new = self._plans[index] = Plan(builder, rule, given, values, runner)
             if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
                 new.lanes = plan.lanes
             plan = new

@@ -63,6 +63,7 @@ class Plan:
     """The rule of one group for the option values it was built from, how it runs, and what is known to be in order.
 
     Args:
+        builder: where the rule comes from.
         rule: the rule.
         given: the objects that the group held under the options.
         values: the same as plain values.
@@ -73,7 +74,8 @@ class Plan:
         lr: the last learning rate that was in its range.
     """
 
-    def __init__(self, rule: Rule, given: Sequence[Any], values: Sequence[Any], runner: Runner) -> None:
+    def __init__(self, builder: Builder, rule: Rule, given: Sequence[Any], values: Sequence[Any], runner: Runner) -> None:
+        self.builder = builder
         self.rule = rule
         self.values = values
         self.lanes = Lanes(runner)
