@@ -166,6 +166,24 @@ def test_loss_scaling_skips_a_step_with_inf_and_touches_nothing(name):
     assert same(snapshot(optimizer), snapshot(twin))
 
 
+@pytest.mark.parametrize("name", [name for name in GRADIENTS if optim.preset(name)().scope == "matrix"])
+def test_autocast_around_a_step_changes_nothing(name):
+    """Products in 16 bits would be another rule; some decompositions refuse them."""
+    params, twins = start(dtype=torch.float32), start(dtype=torch.float32)
+    rows = gradients(params, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        moved = advance(make(name, params), rows)
+        assert torch.is_autocast_enabled("cpu")
+    assert same(moved, advance(make(name, twins), rows))
+
+
+def test_a_closure_keeps_the_autocast_around_its_step():
+    [p] = start([(3,)])
+    p.grad = torch.ones_like(p)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert make("adamw", [p]).step(lambda: torch.is_autocast_enabled("cpu"))
+
+
 def test_compiled_user_code_may_step():
     params, twins = start(), start()
     optimizer, twin = make("adamw", params), make("adamw", twins)

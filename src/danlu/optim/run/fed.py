@@ -15,6 +15,7 @@ from torch import Tensor
 from danlu.optim.context import Context
 from danlu.optim.rule import ByPath, Layout, Rule
 from danlu.optim.run.course import Lanes, identical
+from danlu.optim.run.hooks import uncast
 from danlu.optim.run.job import Job, Round
 from danlu.optim.run.lane import Lane
 from danlu.optim.run.numbers import Numbers, Settled, code_of
@@ -185,6 +186,7 @@ class FedStep:
         states = {p: state for job in jobs for p, state in zip(job.params, job.states, strict=True)}
         return all(lane.fits(p, states[p]) for p, lane in lanes)
 
+    @uncast
     def act(self, jobs: Sequence[Job]) -> None:
         """Advance the tensors; nothing is read on the host.
 

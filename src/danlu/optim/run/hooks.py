@@ -1,8 +1,9 @@
-"""What is wrapped around a step: hooks and the profiler's label, only where somebody listens, and autograd switched off."""
+"""What is wrapped around a step: hooks and the profiler's label, only where somebody listens; autograd and autocast, off."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -10,7 +11,7 @@ import torch
 from torch.autograd import profiler
 from torch.optim import optimizer as torch_optimizer
 
-__all__ = ["heard", "unrecorded"]
+__all__ = ["heard", "uncast", "unrecorded"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,5 +52,20 @@ def unrecorded(step: Callable[P, T]) -> Callable[P, T]:
             return step(*args, **kwargs)
         finally:
             torch._C._set_grad_enabled(before)
+
+    return wrapper
+
+
+def uncast(work: Callable[P, T]) -> Callable[P, T]:
+    """Return `work` with autocast off, which would round the matrix products of a rule to 16 bits, or refuse them."""
+
+    @wraps(work)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not torch._C._is_any_autocast_enabled():
+            return work(*args, **kwargs)
+        with ExitStack() as stack:
+            for device in filter(torch.is_autocast_enabled, torch._C._autocast_supported_devices()):
+                stack.enter_context(torch.autocast(device, enabled=False))
+            return work(*args, **kwargs)
 
     return wrapper

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from danlu.optim.run.course import Lanes
+from danlu.optim.run.hooks import uncast
 from danlu.optim.run.job import Job, Round
 from danlu.optim.values import Kept
 
 __all__ = ["advance"]
 
 
+@uncast
 def advance(
     jobs: Sequence[Job], lanes: Mapping[int, Lanes], kept: Mapping[int, Mapping[str, Kept]], loss: float
 ) -> Mapping[int, Mapping[str, Kept]] | None:
