@@ -81,3 +81,22 @@ def test_a_snapshot_survives_a_file_without_pickled_code(name):
     later = make(name, [nn.Parameter(p.detach().clone()) for p in params])
     later.load_state_dict(torch.load(file, weights_only=True))
     assert same(advance(later, rows[3:]), advance(optimizer, rows[3:]))
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("shape", [(2048,), (8192,), (64, 64)])
+def test_a_parameter_of_another_shape_than_its_state_is_refused(shape, compile):
+    """A kernel trusts the state's shape: it wrote beyond the state of a parameter that had grown."""
+    [p] = start([(4096,)], torch.float32)
+    optimizer = make("adamw", [p], store="int8", compile=compile)
+    advance(optimizer, [[torch.ones(4096)]])
+    p.grad = None
+    p.data = torch.ones(shape)
+    p.grad = torch.ones(shape)
+    with pytest.raises(RuntimeError, match=r"adamw: 'exp_avg.code' of a parameter has shape \(4096,\), .* delete"):
+        optimizer.step()
+    assert bool((p == 1).all())
+    del optimizer.state[p]
+    optimizer.step()
+    assert optimizer.state[p]["step"] == 1
+    assert bool((p < 1).all())

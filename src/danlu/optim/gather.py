@@ -77,15 +77,21 @@ def complete(job: Job, plan: Plan, states: States) -> None:
     """Give each tensor of a job everything that its rule keeps: a state may be new, and a rule may have gained a slot.
 
     Raises:
-        RuntimeError: while a CUDA graph records.
+        RuntimeError: while a CUDA graph records, or for a parameter that has another shape than its state: kernels would
+            write beyond it.
     """
     refuse_capture(job.params[0])
     if job.known:
         return
     job.states = [states[p] for p in job.params]
     for p, state in zip(job.params, job.states, strict=True):
-        if p not in plan.lanes.complete or "step" not in state:
+        if plan.lanes.complete.get(p) != p.shape or "step" not in state:
             for key, value in {"step": 0, **plan.rule.memory, **fresh(plan.rule, p)}.items():
-                state.setdefault(key, value)
+                kept = state.setdefault(key, value)
+                if isinstance(value, Tensor) and kept.shape != value.shape:
+                    raise RuntimeError(
+                        f"{plan.builder.name}: {key!r} of a parameter has shape {tuple(kept.shape)}, the parameter asks for "
+                        f"{tuple(value.shape)}: its data have another size; delete optimizer.state[parameter] to begin it anew"
+                    )
             state.update(paired(state, p, plan.rule))
-            plan.lanes.complete.add(p)
+            plan.lanes.complete[p] = p.shape

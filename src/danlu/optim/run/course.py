@@ -39,13 +39,13 @@ class Lanes:
 
     Attributes:
         of: the lane of each parameter that has stepped.
-        complete: the parameters whose state was found to hold everything that the rule keeps.
+        complete: the shape of each parameter whose state was found to hold everything that the rule keeps, in shapes that fit.
     """
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.of: dict[Tensor, Lane] = {}
-        self.complete: set[Tensor] = set()
+        self.complete: dict[Tensor, torch.Size] = {}
         self._course: Course | None = None
 
     def fit(self, job: Job) -> bool:
