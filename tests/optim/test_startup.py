@@ -113,6 +113,21 @@ def test_a_cache_that_cannot_be_written_costs_only_time(monkeypatch, tmp_path):
     assert compiled(make()[1]) is False
 
 
+def test_a_user_without_a_name_has_no_cache_and_steps(monkeypatch, tmp_path):
+    def nobody():
+        raise KeyError("getpwuid(): uid not found: 54321")  # as Python does below 3.13
+
+    monkeypatch.setattr(cache, "_folder", lambda: cache._base() / "danlu")
+    monkeypatch.setattr(cache.getpass, "getuser", nobody)
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    params, optimizer = make("lion")
+    advance(optimizer, gradients(params, 1))
+    assert compiled(optimizer) is False
+    cache.note("a rule", cache.kind_of(params[0], 1))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # what they set who have no name
+    assert cache._folder().is_relative_to(tmp_path)
+
+
 def test_the_command_builds_and_says_what_it_cannot():
     said = CliRunner().invoke(app, ["warmup", "adamw", "shampoo"])
     assert said.exit_code == 0, said.output

@@ -55,10 +55,18 @@ def _there() -> frozenset[str]:
 
 
 def _folder() -> Path:
-    """In inductor's own cache, so that whoever empties it empties this, too. Its module would import the compiler."""
-    user = re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser())
-    base = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or Path(tempfile.gettempdir()) / f"torchinductor_{user}"
-    return Path(base) / "danlu" / f"{version('danlu')}-torch{torch.__version__}"
+    return _base() / "danlu" / f"{version('danlu')}-torch{torch.__version__}"
+
+
+def _base() -> Path:
+    """Inductor's own cache, so that whoever empties it empties this, too. Its module would import the compiler."""
+    if said := os.environ.get("TORCHINDUCTOR_CACHE_DIR"):
+        return Path(said)
+    try:
+        user = re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser())
+    except KeyError as error:  # a user without a name, as in containers; Python 3.13 raises OSError itself
+        raise OSError("this user has no name, so none that its cache could have") from error
+    return Path(tempfile.gettempdir()) / f"torchinductor_{user}"
 
 
 def _name(rule: str, kind: Kind) -> str:
