@@ -10,7 +10,7 @@ from danlu import optim
 from danlu.cli import app
 from danlu.optim.run import cache, runner
 from danlu.optim.warmup import warmup
-from tests.optim.stepping import advance, gradients, start
+from tests.optim.stepping import advance, gradients, lanes, start
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +126,16 @@ def test_a_user_without_a_name_has_no_cache_and_steps(monkeypatch, tmp_path):
     cache.note("a rule", cache.kind_of(params[0], 1))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # what they set who have no name
     assert cache._folder().is_relative_to(tmp_path)
+
+
+def test_a_scalar_among_the_parameters_needs_no_kernel_of_its_own():
+    warmup("lion")
+    forget()
+    params = [*start(((40,), (6, 5)), torch.float32), torch.nn.Parameter(torch.ones(()))]
+    optimizer = optim.create("lion", params, 0.01)
+    assert compiled(optimizer) is True
+    advance(optimizer, gradients(params, 1))
+    assert all(lane.way is not None for lane in lanes(optimizer).values())
 
 
 def test_the_command_builds_and_says_what_it_cannot():

@@ -26,7 +26,7 @@ Kind = tuple[str, str, bool, int]  # dtype, device, with threads, dimensions
 
 def kind_of(p: Tensor, parallel_from: int) -> Kind:
     """What decides, beside the rule, which kernel a parameter takes."""
-    return str(p.dtype), p.device.type, p.numel() >= parallel_from, min(p.ndim, 2)
+    return str(p.dtype), p.device.type, p.numel() >= parallel_from, min(max(p.ndim, 1), 2)  # a scalar goes as a vector
 
 
 def known(rule: str, kinds: Iterable[Kind]) -> bool:
