@@ -1,6 +1,7 @@
 """What compile="auto" decides: by sizes, rule and what was built before, once; and a run keeps to it."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from danlu import optim
 from danlu.cli import app
-from danlu.optim.run import cache, runner
+from danlu.optim.run import cache, kernel, runner
 from danlu.optim.warmup import warmup
 from tests.optim.stepping import advance, gradients, lanes, start
 
@@ -136,6 +137,23 @@ def test_a_scalar_among_the_parameters_needs_no_kernel_of_its_own():
     assert compiled(optimizer) is True
     advance(optimizer, gradients(params, 1))
     assert all(lane.way is not None for lane in lanes(optimizer).values())
+
+
+def test_one_kernel_serves_every_number_of_threads(monkeypatch):
+    """Otherwise the cache that one process warmed is cold to another with OMP_NUM_THREADS, and set_num_threads is not heard."""
+    before = torch.get_num_threads()
+    texts = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            monkeypatch.setattr(kernel, "_BUILT", {})
+            p = torch.ones(1 << 16)
+            found = kernel.built(optim.lion(), p, [p.clone()], parallel=True)
+            texts.append(Path(found.compiled.__globals__["__file__"]).read_text())
+    finally:
+        torch.set_num_threads(before)
+    assert texts[0] == texts[1] == texts[2]
+    assert "#pragma omp parallel\n" in texts[0]
 
 
 def test_the_command_builds_and_says_what_it_cannot():

@@ -24,7 +24,7 @@ from danlu.optim.run.tier import allows
 from danlu.optim.run.views import compute_dtype
 from danlu.optim.run.words import Place
 
-__all__ = ["CHUNK", "PARALLEL_FROM", "Built", "Kernel", "Raw", "built", "compiler_for", "kernel"]
+__all__ = ["CHUNK", "PARALLEL_FROM", "Built", "Kernel", "Raw", "built", "compiler_for", "kernel", "threading"]
 
 PARALLEL_FROM = 32_768  # elements; below, waking the second thread costs more than it saves
 _EXAMPLE = 1 << 18  # never 0 or 1: those sizes specialise
@@ -112,7 +112,7 @@ def _build(rule: Rule, places: Sequence[Place], tensors: Sequence[Tensor], paral
     length = _EXAMPLE // p.shape[1:].numel()
     examples = [torch.ones(length, *x.shape[1:], dtype=x.dtype, device=x.device) for x in tensors]
     examples.append(torch.ones(len(rule.layout), dtype=compute, device=p.device))
-    options = {"cpp.threads": -1 if parallel else 1, "cpp.simdlen": _simdlen(tensors)}
+    options = {**threading(parallel), "cpp.simdlen": _simdlen(tensors)}
     if p.ndim > 1 and not any(codec.costly for codec in rule.codecs.values()):
         options["realize_opcount_threshold"] = 100  # 30 is inductor's: it would write a direction to memory and read it again
     inputs, compiled = _capture(law_of(rule.structure, places, compute), examples, options)
@@ -123,6 +123,21 @@ def _build(rule: Rule, places: Sequence[Place], tensors: Sequence[Tensor], paral
 
     rows = p.ndim > 1  # hundreds of numbers each: what a call costs is little beside them
     return Built(inputs, compiled, entry_of(compiled, fresh) if p.device.type == "cpu" and not rows else None)
+
+
+def threading(parallel: bool) -> dict[str, Any]:
+    """Inductor's options for the threads of a kernel on a CPU: one, or as many as torch has when it is called.
+
+    Otherwise inductor writes in how many there are when it compiles: one kernel for each number of threads, built anew where
+    a process has another than the one that warmed the cache up, and deaf to ``torch.set_num_threads``.
+
+    Args:
+        parallel: with threads.
+
+    Returns:
+        The options.
+    """
+    return {"cpp.threads": -1, "cpp.dynamic_threads": True} if parallel else {"cpp.threads": 1}
 
 
 def _simdlen(tensors: Sequence[Tensor]) -> int | None:

@@ -18,7 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from danlu.optim.rule import Rule
 from danlu.optim.run.arithmetic import SPELLED_OUT
-from danlu.optim.run.kernel import PARALLEL_FROM, Kernel
+from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, threading
 from danlu.optim.run.law import keep_moved_values, law_of, measure_of
 from danlu.optim.run.stages import Stage, cut, in_steps
 from danlu.optim.run.views import compute_dtype
@@ -211,15 +211,15 @@ def _build(
     sizes = [n for x in inputs for n in x.shape]
     whole = Stage(in_steps(traced, across=False), tuple(range(len(examples))))
     try:
-        calls = [] if parallel else _compiled([whole], threads=1)
+        calls = [] if parallel else _compiled([whole], False)
     except InductorError:  # its fusion of loops over rows stumbles over some graphs that reduce and write
         calls = []
-    calls = calls or _compiled(cut(traced), threads=-1 if parallel else 1)
+    calls = calls or _compiled(cut(traced), parallel)
     symbols = [n.node._expr if isinstance(n, torch.SymInt) else sympify(n) for n in sizes]  # as guards name them
     return _Variant(calls, symbols, [guard.expr for guard in inputs[0].fake_mode.shape_env.guards])
 
 
-def _compiled(stages: Sequence[Stage], threads: int) -> list[tuple[tuple[int, ...], Call]]:
+def _compiled(stages: Sequence[Stage], parallel: bool) -> list[tuple[tuple[int, ...], Call]]:
     """Compile graphs whose inputs carry their sizes as symbols; return what inductor calls, and what each reads."""
     from torch._functorch import config
     from torch._inductor.compile_fx import compile_fx, compile_fx_inner
@@ -234,5 +234,5 @@ def _compiled(stages: Sequence[Stage], threads: int) -> list[tuple[tuple[int, ..
     with torch.no_grad(), config.patch(enable_autograd_cache=False):  # that cache would answer without calling `inner`
         for stage in stages:
             inputs = [node.meta["val"] for node in stage.graph.graph.find_nodes(op="placeholder")]
-            compile_fx(stage.graph, inputs, inner, {**_NOTHING_KEPT, "cpp.threads": threads, "size_asserts": False})
+            compile_fx(stage.graph, inputs, inner, {**_NOTHING_KEPT, **threading(parallel), "size_asserts": False})
     return [(stage.reads, call) for stage, call in zip(stages, kept, strict=True)]
