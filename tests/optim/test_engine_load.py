@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from danlu import optim
 from danlu.optim import store
 from danlu.registry import did_you_mean
 from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, same, snapshot, start
@@ -202,3 +203,14 @@ def test_codes_of_another_codec_are_refused():
     del old["param_groups"][0]["codecs"]  # saved before codecs were noted
     again.load_state_dict(old)
     assert "codecs" not in kept_by(store.Dense()).state_dict()["param_groups"][0]  # torch's keys, where torch could load it
+
+
+@pytest.mark.parametrize("compiled", ["ours", "theirs"])
+def test_names_are_those_without_torch_compile(compiled):
+    models = {which: nn.Sequential(nn.Linear(3, 2)) for which in ("ours", "theirs")}
+    given = {which: torch.compile(x, backend="eager") if which == compiled else x for which, x in models.items()}
+    ours, theirs = (optim.create("adamw", given[which]) for which in ("ours", "theirs"))
+    advance(theirs, gradients([*models["theirs"].parameters()], 2))
+    ours.load_state_dict(theirs.state_dict())
+    pairs = zip(models["ours"].parameters(), models["theirs"].parameters(), strict=True)
+    assert all(torch.equal(ours.state[p]["exp_avg"], theirs.state[q]["exp_avg"]) for p, q in pairs)

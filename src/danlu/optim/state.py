@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -84,13 +84,19 @@ def saved_of(
 def _by_name(
     state: Mapping[Any, Any], saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]], strict: bool
 ) -> dict[Tensor, Mapping[str, Any]]:
-    theirs = {name: key for group in saved for name, key in zip(group["param_names"], group["params"], strict=True)}
-    ours = {name: p for group in groups for name, p in zip(group["param_names"], group["params"], strict=True)}
+    theirs = {name: key for group in saved for name, key in _uncompiled(group)}
+    ours = {name: p for group in groups for name, p in _uncompiled(group)}
     missing, unexpected = [n for n in ours if n not in theirs], [n for n in theirs if n not in ours]
     if strict and (missing or unexpected):
         parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
         raise ValueError(f"load_state_dict: {'; '.join(parts)}; strict=False keeps the missing ones fresh")
     return {p: state.get(theirs[name], {}) for name, p in ours.items() if name in theirs}
+
+
+def _uncompiled(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The parameters of a group under the names that they have without ``torch.compile``."""
+    names = (name.replace("_orig_mod.", "") for name in group["param_names"])
+    return zip(names, group["params"], strict=True)
 
 
 def fresh(rule: Rule, p: Tensor) -> dict[str, Tensor]:
