@@ -1,5 +1,8 @@
 """A compiled kernel gives the eager numbers for every layout, and nothing that changes between steps builds another."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch._dynamo.utils
@@ -166,3 +169,23 @@ def test_asking_for_a_kernel_without_a_compiler_is_an_error():
     p.grad = torch.empty(3, device="meta")
     with pytest.raises(RuntimeError, match="compile=True: no compiler for meta"):
         optimizer.step()
+
+
+def test_kernels_are_built_by_one_thread_at_a_time(monkeypatch):
+    """Tracers patch what all threads see: two at once failed, or left an optimizer to run eagerly."""
+    building, most = [], []
+
+    def build(*arguments):
+        building.append(arguments)
+        most.append(len(building))
+        time.sleep(0.05)
+        building.pop()
+        return arguments
+
+    monkeypatch.setattr(kernel, "_BUILT", {})
+    monkeypatch.setattr(kernel, "_build", build)
+    p = torch.ones(8)
+    with ThreadPoolExecutor(3) as pool:
+        for rule in (optim.sgd(), optim.lion(), optim.sgd(), optim.signum()):
+            pool.submit(kernel.built, rule, p, [], parallel=False)
+    assert most == [1, 1, 1]

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from functools import cache
+from threading import RLock
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -24,7 +25,7 @@ from danlu.optim.run.tier import allows
 from danlu.optim.run.views import compute_dtype
 from danlu.optim.run.words import Place
 
-__all__ = ["CHUNK", "PARALLEL_FROM", "Built", "Kernel", "Raw", "built", "compiler_for", "kernel", "threading"]
+__all__ = ["BUILDING", "CHUNK", "PARALLEL_FROM", "Built", "Kernel", "Raw", "built", "compiler_for", "kernel", "threading"]
 
 PARALLEL_FROM = 32_768  # elements; below, waking the second thread costs more than it saves
 _EXAMPLE = 1 << 18  # never 0 or 1: those sizes specialise
@@ -64,6 +65,7 @@ class Built(NamedTuple):
         return _bound(lambda args: entry(*args), origins, p, planes)
 
 
+BUILDING = RLock()  # one thread at a time: torch's tracers patch what all threads see
 _BUILT: dict[tuple[Any, ...], Built] = {}
 
 
@@ -102,9 +104,10 @@ def built(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool, place
         places = [(key,) for key in rule.init(torch.empty(1, device="meta"), torch.float32)]
     dtypes = tuple(t.dtype for t in (p, p, *planes))
     key = (repr(rule.structure), *places, dtypes, p.shape[1:], p.device.type, parallel)
-    if key not in _BUILT:
-        _BUILT[key] = _build(rule, places, [p, p, *planes], parallel)
-    return _BUILT[key]
+    with BUILDING:
+        if key not in _BUILT:
+            _BUILT[key] = _build(rule, places, [p, p, *planes], parallel)
+        return _BUILT[key]
 
 
 def _build(rule: Rule, places: Sequence[Place], tensors: Sequence[Tensor], parallel: bool) -> Built:

@@ -18,7 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from danlu.optim.rule import Rule
 from danlu.optim.run.arithmetic import SPELLED_OUT
-from danlu.optim.run.kernel import PARALLEL_FROM, Kernel, threading
+from danlu.optim.run.kernel import BUILDING, PARALLEL_FROM, Kernel, threading
 from danlu.optim.run.law import keep_moved_values, law_of, measure_of
 from danlu.optim.run.stages import Stage, cut, in_steps
 from danlu.optim.run.views import compute_dtype
@@ -118,16 +118,17 @@ def _runner(
     """The kernel of a law with these arguments, from those built before where one fits."""
     given = [p, p, *planes, *outs, torch.empty(len(rule.layout), device="meta")]  # g and h come with each call
     key = (repr(rule.structure), path, tuple(places), tuple(t.dtype for t in given), p.ndim, p.device.type, parallel)
-    variants, sizes = _BUILT.setdefault(key, []), [n for t in given for n in t.shape]
-    fitting = next((v for v in variants if v.fits(sizes)), None)
-    if fitting is None:
-        if len(variants) == _VARIANTS:
-            return None
-        example = p.shape if variants else _EXAMPLES[parallel][p.ndim]
-        fitting = _build(rule, path, places, given[:-1], outs, example, parallel)
-        variants.append(fitting)
-        if not fitting.fits(sizes):
-            return _runner(rule, path, p, places, planes, outs, parallel)
+    with BUILDING:
+        variants, sizes = _BUILT.setdefault(key, []), [n for t in given for n in t.shape]
+        fitting = next((v for v in variants if v.fits(sizes)), None)
+        if fitting is None:
+            if len(variants) == _VARIANTS:
+                return None
+            example = p.shape if variants else _EXAMPLES[parallel][p.ndim]
+            fitting = _build(rule, path, places, given[:-1], outs, example, parallel)
+            variants.append(fitting)
+            if not fitting.fits(sizes):
+                return _runner(rule, path, p, places, planes, outs, parallel)
     stages = fitting.stages
 
     def run(g: Tensor, h: Tensor) -> None:
