@@ -12,6 +12,7 @@ import typer
 from torch import Tensor, nn
 
 from danlu.cli.errors import fail, reported
+from danlu.cli.paths import folder_or_file, new_file
 from danlu.data import TensorLoader
 from danlu.recipe import Recipe, RecipeError, load
 from danlu.task import TASKS, Parts
@@ -22,7 +23,7 @@ from danlu.train.tensor_files import write_tensors
 
 __all__ = ["average", "ensemble"]
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs of one task.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN", parser=folder_or_file("RUN"), help="Folders of runs of one task.")]
 
 
 @final
@@ -60,7 +61,9 @@ def ensemble(
 def average(
     runs: Runs,
     greedy: Annotated[bool, typer.Option("--greedy", help="Write the greedy soup, not that of all.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the averaged weights, as safetensors.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", parser=new_file("--out"), help="Write the averaged weights, as safetensors.")
+    ] = None,
 ) -> None:
     """Average the weights of runs that started from the same weights, all of them and greedily, and evaluate both.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from danlu.cli.errors import fail, reported
+from danlu.cli.paths import folder_or_file, new_file
 from danlu.train import Checkpoints, DamagedError, RunDirectory, Snapshot
 from danlu.train.checkpoint.snapshot import AVERAGED, RAW
 from danlu.train.durable import replaced
@@ -19,11 +20,13 @@ Which = Literal["averaged", "raw", "best"]
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", parser=folder_or_file("RUN"), help="The run's folder.")],
     weights: Annotated[
         Which | None, typer.Option(help="averaged, raw, or best; the average if there is one when not said.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="RUN/export.safetensors if not said.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", parser=new_file("--out"), help="RUN/export.safetensors if not said.")
+    ] = None,
 ) -> None:
     """Write the weights of the newest whole checkpoint, or of the best one, as plain safetensors."""
     checkpoints = Checkpoints(run / RunDirectory.CHECKPOINTS)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
+from danlu.cli.paths import folder_or_file
 from danlu.optim.roster import PRESETS
 from danlu.surface import Beale, MatrixLeastSquares, Rosenbrock, Surface, best_lr, picture, refusal, trace
 
@@ -29,7 +30,12 @@ not foretell what a rule does to a network.
 
 
 def gallery(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; gallery.md and the pictures are put there.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", parser=folder_or_file("FOLDER"), help="Where to; gallery.md and the pictures are put there."
+        ),
+    ],
     rules: Annotated[list[str] | None, typer.Argument(metavar="PRESET", help="Some presets; all if not said.")] = None,
 ) -> None:
     """Draw every preset on two surfaces at its best learning rate, minutes for all. Needs the extra plot."""

@@ -10,6 +10,7 @@ import typer
 from torch import Tensor
 
 from danlu.cli.errors import fail, reported
+from danlu.cli.paths import folder_or_file, new_file
 from danlu.recipe import RecipeError, load
 from danlu.surface import Plane, plane_picture, principal_plane
 from danlu.task import TASKS, Parts
@@ -21,8 +22,13 @@ _MARGIN = 0.25  # of the path's extent, around it
 
 
 def journey(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder of danlu train with --keep-every.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.png, FILE.svg or FILE.pdf.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", parser=folder_or_file("RUN"), help="A folder of danlu train with --keep-every.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", parser=new_file("--out", ".png", ".svg", ".pdf"), help="FILE.png, FILE.svg or FILE.pdf."),
+    ],
     side: Annotated[int, typer.Option(min=4, max=200, help="Points of the loss along each side of the picture.")] = 24,
 ) -> None:
     """Draw a run's path and the held-out loss on the plane in which its checkpoints lie best. Needs the extra plot."""

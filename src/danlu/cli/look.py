@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
+from danlu.cli.paths import folder_or_file
 from danlu.inspection import heatmaps, verdicts
 from danlu.recipe import RecipeError, load
 from danlu.report import RunFolder, write_report
 
 __all__ = ["inspect", "report"]
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/digits-1.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="RUN", parser=folder_or_file("RUN"), help="A run's folder, such as runs/digits-1.")
+]
 
 
 def report(run: Folder) -> None:

@@ -9,6 +9,7 @@ import torch
 import typer
 
 from danlu.cli.errors import FAILED, reported
+from danlu.cli.paths import new_file
 from danlu.cli.run import RecipeName
 from danlu.recipe import RecipeError, load, prepare
 from danlu.train import lr_find
@@ -31,7 +32,10 @@ def find(
     lowest: Annotated[float, typer.Option(help="The first rate.")] = 1e-6,
     highest: Annotated[float, typer.Option(help="The last one.")] = 10.0,
     updates: Annotated[int, typer.Option(help="How many.")] = 100,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a picture, FILE.png (extra plot).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=new_file("--out", ".png"), help="Also write a picture, FILE.png (extra plot)."),
+    ] = None,
 ) -> None:
     """Raise the learning rate update by update and show what becomes of the loss."""
     flags = {key: value for key, value in {"task": task, "seed": seed}.items() if value is not None}

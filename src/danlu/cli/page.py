@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
+from danlu.cli.paths import new_file
 
 __all__ = ["page"]
 
 
 def page(
-    export: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one HTML file with precomputed paths.")] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=new_file("--export"), help="Write one HTML file with precomputed paths."),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 0,
 ) -> None:
     """See optimizers move: serve the page on 127.0.0.1 until Ctrl-C, or export it. Needs the extra page."""

@@ -11,6 +11,7 @@ from danlu import surface as surfaces
 from danlu.cli.errors import reported
 from danlu.cli.gallery import gallery
 from danlu.cli.journey import journey
+from danlu.cli.paths import new_file
 from danlu.cli.plot import plot
 from danlu.optim.compose import compose
 from danlu.recipe import RecipeError, parse_set
@@ -26,7 +27,10 @@ pictures.command("gallery")(gallery)
 @pictures.command("trajectories")
 def trajectories(
     rules: Annotated[list[str], typer.Argument(metavar="RULE", help="Optimizers, also with pieces (adamw+modify.cautious).")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.png, FILE.svg or FILE.pdf.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", parser=new_file("--out", ".png", ".svg", ".pdf"), help="FILE.png, FILE.svg or FILE.pdf."),
+    ],
     surface: Annotated[str, typer.Option(help="The function.")] = "rosenbrock",
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the surface: condition=100.")

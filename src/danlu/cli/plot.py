@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
+from danlu.cli.paths import new_file
 from danlu.recipe import RecipeError, parse_set
 from danlu.schedule import Per, WarmupFrom, create, png, text
 
@@ -25,7 +26,10 @@ def plot(
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the schedules: floor=0.1.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write a picture, FILE.png (extra plot).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=new_file("--out", ".png"), help="Also write a picture, FILE.png (extra plot)."),
+    ] = None,
 ) -> None:
     """Draw schedules in the terminal, and into a PNG file with --out."""
     with reported(RecipeError, TypeError, ValueError, ImportError, OSError):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import fail, reported
+from danlu.cli.paths import folder_or_file
 from danlu.cli.run import KeepBest, KeepEvery, SaveEvery, carry_out
 from danlu.recipe import RecipeError, load
 
@@ -15,7 +16,7 @@ __all__ = ["resume"]
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", parser=folder_or_file("RUN"), help="The run's folder.")],
     save_every: SaveEvery = "5min",
     keep_best: KeepBest = False,
     keep_every: KeepEvery = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
+from danlu.cli.paths import folder_or_file
 from danlu.cli.run import KeepBest, KeepEvery, RecipeName, SaveEvery, carry_out
 from danlu.recipe import RecipeError, load
 
@@ -18,12 +19,18 @@ def train(
     task: Annotated[str | None, typer.Argument(help="What to train; see danlu list tasks. A recipe may say it.")] = None,
     recipe: RecipeName = None,
     begin: Annotated[
-        Path | None, typer.Option("--from", metavar="RUN", help="Start from the weights of a run, or of a file.")
+        Path | None,
+        typer.Option(
+            "--from", metavar="RUN", parser=folder_or_file("--from"), help="Start from the weights of a run, or of a file."
+        ),
     ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value: optimizer.lr=3e-4.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder; runs/TASK-N if not said.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", parser=folder_or_file("--out"), help="The run's folder; runs/TASK-N if not said."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="For all that is random.")] = None,
     save_every: SaveEvery = "5min",
     keep_best: KeepBest = False,
