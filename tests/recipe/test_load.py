@@ -1,9 +1,11 @@
 from contextlib import nullcontext
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from danlu import optim
 from danlu.recipe import Layer, RecipeError, dump, load, resolve
 from danlu.task import chars, digits, tasks
 
@@ -86,6 +88,13 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
         ("clip=off", "clip must be a number in (0, inf), or 'none', got 'off'"),
         ("optimizer=3", "optimizer must be a table with a name, or a name, got 3"),
         ("optimizer.name=adamv", "optimizer.name: no optimizer 'adamv'; did you mean 'adam' or 'adamw' or"),
+        ("optimizer=adamw+modify.cautious", None),
+        ("optimizer=adamv+modify.cautious", "optimizer.name: no optimizer 'adamv'; did you mean 'adam' or 'adamw' or"),
+        ("optimizer=adamw+cautiou", "optimizer.name: no piece 'cautiou'; did you mean 'cautious' or"),
+        ('optimizer="adamw(epz=1)"', "optimizer.name: adamw: no option 'epz'; did you mean 'eps'?"),
+        ('optimizer="adamw(eps=0)"', "optimizer.name: adamw: eps must be in (0, inf), got 0"),
+        ("optimizer.qqq=1", "optimizer.qqq: adamw has no such option; see danlu explain adamw"),
+        ("foo=1", "foo: no such key; the keys are accumulate, augment, batch, "),
         ("optimizer.buffers=average", "optimizer: adamw: buffers='average' needs an average, such as average=average.Ema("),
         ("optimizer.buffers=copy", None),
         ("optimizer.lr=nan", "optimizer.lr must be a number in [0, inf), got nan"),
@@ -254,3 +263,17 @@ def test_losses_are_recorded_with_every_number():
     assert recipe.loss == {"name": "focal", "gamma": 2.0}
     assert recipe.reduce == {"name": "trimmed_mean", "low": 0.0, "high": 0.2}
     assert (load(flags={"task": "digits"}).loss, load(flags={"task": "digits"}).reduce) == ("none", "none")
+
+
+def test_a_composition_is_a_name_with_its_own_options_in_the_table(tmp_path):
+    text = "adamw(betas=(0.8, 0.9))+modify.cautious"
+    recipe = load(sets=["task=digits", f'optimizer="{text}"', "optimizer.eps=1e-6"])
+    assert recipe.optimizer.name == text
+    assert recipe.optimizer.options["betas"] == [0.8, 0.9]
+    assert recipe.optimizer.options["eps"] == 1e-6
+    assert (recipe.optimizer.options["weight_decay"], recipe.optimizer.lr) == (0.01, 1e-3)
+    (file := tmp_path / "recipe.toml").write_text(dump(recipe))
+    assert load(file) == recipe
+    part = recipe.optimizer
+    made = optim.create(part.name, torch.nn.Linear(1, 1), part.lr, **part.options)
+    assert made.rule() == optim.create(text, torch.nn.Linear(1, 1), eps=1e-6).rule()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator
 
 from danlu.recipe import Run
@@ -82,4 +83,4 @@ def _next(run: Run) -> str:
     other = models[(models.index(run.recipe.model) + 1) % len(models)]
     if other != run.recipe.model:
         return f"danlu train {run.recipe.task} --set model={other}"
-    return f"danlu explain {run.recipe.optimizer.name}"
+    return f"danlu explain {shlex.quote(run.recipe.optimizer.name)}"

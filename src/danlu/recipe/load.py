@@ -11,7 +11,7 @@ from danlu.data import AUGMENTATIONS
 from danlu.data.augmentation import filled
 from danlu.loss import LOSSES
 from danlu.loss import filled as filled_loss
-from danlu.optim.roster import PRESETS
+from danlu.optim.compose import compose
 from danlu.recipe.layers import Layer, parse_file, parse_set
 from danlu.recipe.named import find_recipe
 from danlu.recipe.problems import Problem, RecipeError, problems
@@ -117,11 +117,14 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _filled(optimizer: Any) -> Any:
     """The table with every argument of the preset, so that a later version's defaults don't change what it means."""
     name = optimizer.get("name") if isinstance(optimizer, Mapping) else None
-    if not (isinstance(name, str) and name in PRESETS):
+    if not isinstance(name, str):
         return optimizer
-    found = PRESETS.get(name)
-    defaults = {key: default for key, (_, default) in found.options.items() if default is not None}
-    full = {"name": found.name, "lr": found.lr, **defaults, **optimizer}
+    try:
+        named = compose(name)
+    except (TypeError, ValueError):  # which is told with all else that is wrong
+        return optimizer
+    options = {key: value for key, value in named.options.items() if value is not None}
+    full = {"name": name, "lr": named.preset.lr, **options, **optimizer}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in full.items()}
 
 

@@ -15,7 +15,7 @@ from danlu.data.augmentation import create as augmentation
 from danlu.loss import LOSSES
 from danlu.loss import create as loss
 from danlu.optim import create
-from danlu.optim.roster import PRESETS
+from danlu.optim.compose import compose
 from danlu.optim.rule import SLOTS
 from danlu.recipe.recipe import EarlyStopPart, FreezePart, OptimizerPart, Recipe, SchedulePart
 from danlu.registry import UnknownNameError, did_you_mean
@@ -100,12 +100,14 @@ _PARTS: Mapping[str, type[BaseModel]] = {"optimizer": OptimizerPart, "schedule":
 def _sentence(key: tuple[str, ...], owner: type[BaseModel], entry: Any) -> str:
     name, dotted = key[-1], ".".join(key)
     if entry["type"] == "extra_forbidden":
-        return f"{dotted}: no such key{did_you_mean(name, owner.model_fields)}"
+        near = did_you_mean(name, owner.model_fields) or f"; the keys are {', '.join(sorted(owner.model_fields))}"
+        return f"{dotted}: no such key{near}"
     allowed = owner.model_fields[name].description
     if entry["type"] == "missing":
         return f"{dotted} is missing; it must be {allowed}"
-    if isinstance(problem := entry.get("ctx", {}).get("error"), UnknownNameError):
-        return f"{dotted}: {problem}"
+    problem = entry.get("ctx", {}).get("error")
+    if isinstance(problem, UnknownNameError) or (problem is not None and dotted == "optimizer.name"):
+        return f"{dotted}: {' '.join(str(problem).split())}"
     return f"{dotted} must be {allowed}, got {_value(entry['input'])}"
 
 
@@ -158,14 +160,18 @@ def _entry(entry: str | Mapping[str, Any], names: list[str], what: str, make: Ca
 
 
 def _optimizer(part: Any) -> Iterator[Problem]:
-    if not (isinstance(part, Mapping) and isinstance(part.get("name"), str) and part["name"] in PRESETS):
+    name = part.get("name") if isinstance(part, Mapping) else None
+    if not isinstance(name, str):
         return
-    name = part["name"]
+    try:
+        preset = compose(name).preset
+    except (TypeError, ValueError):
+        return  # the structure says so
     options = {key: value for key, value in part.items() if key not in OptimizerPart.model_fields}
-    hints = {key: hint for key, (hint, _) in PRESETS.get(name).options.items()}
+    hints = {key: hint for key, (hint, _) in preset.options.items()}
     found = [
-        *_unknown("optimizer", name, options, [*hints, *SLOTS, "buffers", "lr"]),
-        *_ranges("optimizer", name, options, hints),
+        *_unknown("optimizer", preset.name, options, [*hints, *SLOTS, "buffers", "lr"]),
+        *_ranges("optimizer", preset.name, options, hints),
     ]
     found += [Problem(("optimizer", key), _PIECES.format(key, _value(x))) for key, x in options.items() if not _fits(key, x)]
     yield from found
@@ -202,7 +208,8 @@ def _schedule(part: Any) -> Iterator[Problem]:
 def _unknown(table: str, name: str, options: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
     for key in options:
         if key not in known:
-            yield Problem((table, key), f"{table}.{key}: {name} has no such option{did_you_mean(key, known)}")
+            near = did_you_mean(key, known) or f"; see danlu explain {name}"
+            yield Problem((table, key), f"{table}.{key}: {name} has no such option{near}")
 
 
 def _ranges(table: str, name: str, options: Mapping[str, Any], hints: Mapping[str, Any]) -> Iterator[Problem]:

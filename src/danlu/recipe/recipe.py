@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from danlu.optim.roster import PRESETS
+from danlu.optim.compose import compose
 from danlu.schedule import SCHEDULES, Duration
 from danlu.task import TASKS
 
@@ -17,8 +17,12 @@ def _task(name: str) -> str:
     return TASKS.get(name).name
 
 
-def _optimizer(name: str) -> str:
-    return PRESETS.get(name).name
+def _optimizer(text: str) -> str:
+    try:
+        compose(text)
+    except TypeError as error:  # which is not what pydantic listens for
+        raise ValueError(str(error)) from None
+    return text
 
 
 def _schedule(name: str) -> str:
@@ -58,7 +62,7 @@ _LIST = "a list of names or of tables with a name, such as ['{}']"
 
 
 class OptimizerPart(BaseModel):
-    """The table [optimizer]: a preset, its learning rate, and any of its arguments or of its rule's slots."""
+    """The table [optimizer]: a preset, alone or composed ("adamw+modify.cautious"), its lr, any of its arguments and slots."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
