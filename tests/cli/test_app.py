@@ -126,6 +126,9 @@ LENGTHS = "200 or '200st' (updates), '10ep' (epochs), '5%' (of the whole run), '
         (["cosine", "--set", "flor=0.1"], "schedule 'cosine' has no option 'flor'; did you mean 'floor'?"),
         (["cosine", "--set", "floor=2"], "cosine: floor must be in [0, 1], got 2"),
         (["cosine", "--set", "floor"], "--set floor: is not KEY=VALUE; write for example --set optimizer.lr=3e-4"),
+        (["cosine", "--lr", "nan"], "schedule plot: --lr must be in [0, inf), got nan"),
+        (["cosine", "--lr", "inf"], "schedule plot: --lr must be in [0, inf), got inf"),
+        (["cosine", "--lr", "-1"], "schedule plot: --lr must be in [0, inf), got -1.0"),
         (["cosine", "--warmup", "two"], f"duration 'two' is not understood; write {LENGTHS}"),
     ],
 )

@@ -146,6 +146,21 @@ def test_the_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("losses", "smoothed", "shown"),
+    [
+        ([2.0, 1.0, 50.0], [2.0, 1.5, 9.0], (0.95, 2.25)),  # the loss that has diverged is beyond the picture
+        ([1.0, 2.0, 50.0], [1.0, 1.5, 9.0], None),  # never a fall: nothing is known to matter more
+    ],
+)
+def test_one_diverged_loss_does_not_flatten_the_picture(losses, smoothed, shown, tmp_path, monkeypatch):
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    drawn = []
+    monkeypatch.setattr(figure, "savefig", lambda self, *_, **__: drawn.append(self.axes[0].get_ylim()))
+    LRCurve([0.1, 1.0, 10.0], losses, smoothed, 10.0).png(tmp_path / "a.png")
+    assert drawn == [pytest.approx(shown)] if shown else drawn[0][1] > 50.0
+
+
+@pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
         ({"lowest": 1.0, "highest": 0.1}, ValueError, "needs lowest < highest and 2 updates or more, got 1.0, 0.1 and 100"),

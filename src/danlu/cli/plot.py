@@ -9,6 +9,7 @@ import typer
 
 from danlu.cli.errors import reported
 from danlu.cli.paths import new_file
+from danlu.ranges import NonNegative, check
 from danlu.recipe import RecipeError, parse_set
 from danlu.schedule import Per, WarmupFrom, create, png, text
 
@@ -22,7 +23,7 @@ def plot(
     per: Annotated[Per, typer.Option(help="'step', or 'epoch' for a staircase.")] = "step",
     total: Annotated[int, typer.Option(min=1, help="Updates of the run.")] = 1000,
     steps_per_epoch: Annotated[int, typer.Option(min=1, help="Updates of an epoch.")] = 100,
-    lr: Annotated[float, typer.Option(min=0.0, help="The peak.")] = 1.0,
+    lr: Annotated[float, typer.Option(help="The peak.")] = 1.0,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An argument of the schedules: floor=0.1.")
     ] = None,
@@ -33,6 +34,7 @@ def plot(
 ) -> None:
     """Draw schedules in the terminal, and into a PNG file with --out."""
     with reported(RecipeError, TypeError, ValueError, ImportError, OSError):
+        check("schedule plot", {"--lr": NonNegative}, {"--lr": lr})
         options = {key: value for one in sets or () for key, value in parse_set(one).values.items()}
         curves = {name: create(name, warmup=warmup, warmup_from=warmup_from, per=per, **options) for name in names}
         pictures = [text(curve, total, steps_per_epoch, lr=lr) for curve in curves.values()]

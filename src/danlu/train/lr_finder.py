@@ -68,7 +68,7 @@ class LRCurve:
         return "\n".join([*lines, "", *(f"{name:<12}{'-' if x is None else f'{x:.3g}'}" for name, x in found.items())])
 
     def png(self, path: str | PathLike[str]) -> None:
-        """Draw the curve into a PNG file.
+        """Draw the curve into a PNG file: the fall in full, and the beginning of the rise behind it.
 
         Raises:
             ImportError: without matplotlib, which is the extra ``danlu[plot]``.
@@ -83,9 +83,15 @@ class LRCurve:
         for name, x, style in (("valley", self.valley, "--"), ("lowest/10", self.tenth, ":")):
             if x is not None:
                 axes.axvline(x, color="black", linestyle=style, label=f"{name} {x:.2g}")
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss", title="Learning rate range test")
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss", title="Learning rate range test", ylim=self._shown())
         axes.legend(frameon=False)
         figure.savefig(path, format="png")
+
+    def _shown(self) -> tuple[float, float] | None:
+        """The losses until the smoothed one is lowest, and a quarter more: one that has diverged would flatten all others."""
+        lowest = min(range(len(self.smoothed)), key=self.smoothed.__getitem__, default=0)
+        bottom, top = min(self.losses, default=0.0), max(self.losses[: lowest + 1], default=0.0)
+        return (bottom - 0.05 * (top - bottom), top + 0.25 * (top - bottom)) if lowest and bottom < top else None
 
 
 def lr_find(
