@@ -1,5 +1,7 @@
 import json
+import os
 import runpy
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -184,3 +186,12 @@ def test_help_has_no_brackets_or_dots_twice(command):
     assert "...}..." not in usage
     assert "...]..." not in usage
     assert "[[" not in usage
+
+
+@pytest.mark.parametrize("arguments", [["list", "optimizers"], ["explain", "adamw"]])
+def test_output_that_nobody_reads_ends_the_command_in_silence(arguments):
+    read, write = os.pipe()
+    os.close(read)
+    made = subprocess.run([sys.executable, "-m", "danlu", *arguments], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (made.returncode, made.stderr) == (141, b"")

@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,12 @@ def test_a_run_with_snapshots_is_an_ensemble():
 def test_what_is_wrong_is_one_line():
     assert danlu("train", "digits", *QUICK, "--out", "run").exit_code == 0
     assert danlu("train", "vae", "--set", "until=1", "--out", "vae").exit_code == 0
+    shutil.copytree("vae", "other")
     for arguments, line in {
         ("ensemble", "run"): "an ensemble needs two models",
-        ("ensemble", "vae", "vae"): "an ensemble averages the predictions of classifiers",
+        ("ensemble", "vae", "other"): "an ensemble averages the predictions of classifiers",
+        ("ensemble", "run", "./run"): "run is given twice; a run counts once",
+        ("average", "vae", "run", str(Path("run").resolve())): "/.*/run is given twice; a run counts once",
         ("ensemble", "run", "vae"): "run and vae have other held-out data",
         ("average", "none"): "none holds no run of danlu train",
     }.items():

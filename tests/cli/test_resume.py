@@ -61,6 +61,7 @@ def test_damage_is_one_warning_and_total_damage_one_error(monkeypatch):
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: run/checkpoints: no checkpoint can be read: ")
+    assert line.endswith("; to begin again: danlu train --recipe run/recipe.toml --out ANOTHER")
 
 
 @pytest.mark.parametrize(

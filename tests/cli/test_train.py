@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from danlu.cli import app
@@ -83,7 +83,25 @@ def test_another_runs_folder_is_left_alone():
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("error: mine holds another run")
+    assert result.stderr.endswith("; resume it, choose another --out or delete the folder\n")
     assert Path("mine/model.safetensors").read_bytes() == before
+
+
+def test_weights_of_another_model_are_one_line():
+    save_file({"a": torch.zeros(3)}, "odd.safetensors")
+    save_file({"1.weight": torch.zeros(3)}, "small.safetensors")
+    for name, words in {
+        "odd": "no name fits: 'a' in the file; there is 1.bias, 1.weight, 4.bias, 4.weight, 7.bias, 7.weight",
+        "small": "1.weight has shape [3] in the file, [256, 64] in the model; no tensor fits",
+    }.items():
+        result = train("digits", *QUICK, "--from", f"{name}.safetensors", "--out", "other")
+        assert (result.exit_code, result.stderr) == (2, f"error: load_weights: {words}\n")
+
+
+def test_one_update_is_an_update():
+    result = train("digits", "--set", "model=mlp", "--set", "until=1")
+    assert "training: 1 update, " in result.stderr
+    assert "finished after 1 update, " in result.stderr
 
 
 def test_a_run_that_fails_is_one_line_and_exit_1():
@@ -92,6 +110,7 @@ def test_a_run_that_fails_is_one_line_and_exit_1():
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "finite" in errors[0]
+    assert errors[0].endswith("; set a lower optimizer.lr, or a lower clip")
     assert "Traceback" not in result.output
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from danlu.cli.ensemble import average, ensemble
+from danlu.cli.errors import UNREAD
 from danlu.cli.explain import explain
 from danlu.cli.export import export
 from danlu.cli.listing import listing
@@ -24,8 +28,22 @@ from danlu.cli.warmup import warmup
 
 __all__ = ["app"]
 
+
+class _Commands(TyperGroup):
+    """The group of all commands, whose output may be read in part: ``danlu list optimizers | head -1``."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; where nobody reads on, leave in silence and with the code that a shell has for it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+            raise typer.Exit(UNREAD) from None
+
+
 app = typer.Typer(
     name="danlu",
+    cls=_Commands,
     help="The craft of training PyTorch networks.",
     no_args_is_help=True,
     add_completion=False,

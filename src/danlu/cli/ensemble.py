@@ -42,7 +42,7 @@ def ensemble(
 ) -> None:
     """Evaluate runs, and the ensemble of their predictions, on the held-out data; of a run with snapshots, these are taken."""
     with reported(RecipeError, ImportError, OSError, ValueError):
-        members = [member for run in runs for member in _members(run)]
+        members = _all_members(runs)
         data = _common(members)
         rows = {member.name: _judged(member.parts.model, member, data) for member in members}
         if len(members) < 2:
@@ -70,7 +70,7 @@ def average(
     The greedy soup is chosen on one half of the held-out data; all numbers are of the other half.
     """
     with reported(RecipeError, ImportError, OSError, ValueError):
-        members = [member for run in runs for member in _members(run)]
+        members = _all_members(runs)
         data = _common(members)
         chosen_on, told_on = (_part(data, i) for i in (0, 1))
         weights = [read_weights(member.weights) for member in members]
@@ -92,6 +92,15 @@ def average(
             tensors = soups["greedy soup" if greedy else "soup of all"]
             replaced(out, lambda path: write_tensors(tensors, path))
             typer.echo(f"{out}: {'greedy soup' if greedy else 'soup of all'}")
+
+
+def _all_members(runs: Sequence[Path]) -> list[_Member]:
+    seen: set[Path] = set()
+    for run in runs:
+        if run.resolve() in seen:
+            raise ValueError(f"{run} is given twice; a run counts once")
+        seen.add(run.resolve())
+    return [member for run in runs for member in _members(run)]
 
 
 def _members(run: Path) -> list[_Member]:

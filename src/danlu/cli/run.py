@@ -61,11 +61,13 @@ def carry_out(
         typer.echo(f"\nfrom {recipe.weights_from}\n{run.loaded}")
     with (
         _warned(),
-        reported(DamagedError, MismatchError, code=USAGE),
+        reported(MismatchError, code=USAGE),
         reported(NonFiniteError, OSError, MemoryError, code=FAILED),
     ):
         try:
             result = run.fit()
+        except DamagedError as error:
+            fail([f"{error}; to begin again: danlu train --recipe {folder}/recipe.toml --out ANOTHER"])
         except KeyboardInterrupt:
             fail([f"left at once; no weights were written, the numbers so far are in {folder}"], INTERRUPTED)
         except (MemoryError, RuntimeError) as error:

@@ -31,7 +31,7 @@ class PlainLog(Observer):
 
     def start(self, clock: Clock) -> None:
         """Print how long the run will be."""
-        length = f"{clock.total} updates" if clock.until is None else str(clock.until)
+        length = _updates(clock.total) if clock.until is None else str(clock.until)
         each = "" if clock.until is None else " updates"
         epoch = "" if clock.steps_per_epoch is None else f", {clock.steps_per_epoch}{each} an epoch"
         self._print(f"training: {length}{epoch}{f', from update {clock.done} on' if clock.done else ''}")
@@ -53,12 +53,16 @@ class PlainLog(Observer):
         how = "failed" if result.error else "interrupted" if result.interrupted else "stopped" if result.stopped else "finished"
         saved = f"; weights in {result.path}" if result.path and not result.error else ""
         why = f": {result.stopped}" if how == "stopped" else ""
-        self._print(f"{how} after {result.steps} updates, {result.seconds:.1f} s{saved}{why}")
+        self._print(f"{how} after {_updates(result.steps)}, {result.seconds:.1f} s{saved}{why}")
 
     def _print(self, line: str) -> None:
         stream = self.stream or sys.stderr  # looked up late: it may have been redirected since
         stream.write(line + "\n")
         stream.flush()
+
+
+def _updates(n: int | None) -> str:
+    return f"{n} update" if n == 1 else f"{n} updates"
 
 
 def _where(clock: Clock) -> str:

@@ -81,12 +81,13 @@ def load_weights(
     common = [name for name in ours if name in theirs]
     shapes = {name: (list(theirs[name].shape), list(ours[name].shape)) for name in common}
     bad = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
-    if bad and not skip_mismatch:
+    loaded = [name for name in common if name not in bad]
+    if bad and not (skip_mismatch and loaded):
         name, (got, wanted) = next(iter(bad.items()))
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         what = f"{name}{more} has shape {got} in the file, {wanted} in the model"
-        raise ValueError(f"load_weights: {what}; pass skip_mismatch=True to leave it as it is")
-    loaded = [name for name in common if name not in bad]
+        fix = "no tensor fits" if skip_mismatch else "pass skip_mismatch=True to leave it as it is"
+        raise ValueError(f"load_weights: {what}; {fix}")
     if not loaded:
         first = next(iter(theirs), "")
         raise ValueError(f"load_weights: no name fits: {first!r} in the file{did_you_mean(first, ours)}; pass rename=")
