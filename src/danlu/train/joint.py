@@ -11,7 +11,7 @@ from danlu.train.loop import Loop
 if TYPE_CHECKING:
     from danlu.train.trainer import Trainer
 
-__all__ = ["packed", "unpack"]
+__all__ = ["packed", "refuse_other", "unpack"]
 
 
 def packed(trainer: Trainer, loop: Loop) -> dict[str, Any]:
@@ -26,6 +26,18 @@ def unpack(trainer: Trainer, state: Mapping[str, Any]) -> None:
     Raises:
         ValueError: when the state is of a run with other settings or parts; nothing is changed then.
     """
+    refuse_other(trainer, state)
+    for kind, parts in _stateful(trainer).items():
+        for name, part in parts.items():
+            part.load_state_dict(state[kind][name])
+
+
+def refuse_other(trainer: Trainer, state: Mapping[str, Any]) -> None:
+    """Refuse what `unpack` cannot take, before anything is changed.
+
+    Raises:
+        ValueError: when the state is of a run with other settings or parts.
+    """
     for name, value in _settings(trainer).items():
         if state[name] != value:
             raise ValueError(f"Trainer: the state is of a run with {name}={state[name]}, not {value}; give the same {name}")
@@ -33,9 +45,6 @@ def unpack(trainer: Trainer, state: Mapping[str, Any]) -> None:
         if parts.keys() != state[kind].keys():
             theirs, ours = (", ".join(sorted(names)) or "none" for names in (state[kind], parts))
             raise ValueError(f"Trainer: the state has the {kind} {theirs}; this trainer has {ours}; give the same ones")
-    for kind, parts in _stateful(trainer).items():
-        for name, part in parts.items():
-            part.load_state_dict(state[kind][name])
 
 
 def _settings(trainer: Trainer) -> dict[str, int]:

@@ -22,6 +22,7 @@ from danlu.train.checkpoint.store import Checkpoints, Keep
 from danlu.train.clock import Clock
 from danlu.train.durable import sync
 from danlu.train.events import Observer
+from danlu.train.joint import refuse_other
 from danlu.train.report import Report
 from danlu.train.run_directory import RunDirectory
 
@@ -78,10 +79,10 @@ class Saver(Observer):
 
     def _take(self, found: Snapshot) -> None:
         try:
-            self.trainer.load_state_dict(found.run["trainer"])  # checks before it changes anything
-            found.restore(self.trainer.model, self.trainer.optimizer)
+            refuse_other(self.trainer, found.run["trainer"])
+            found.restore(self.trainer.model, self.trainer.optimizer)  # compares before it changes anything, too
+            self.trainer.load_state_dict(found.run["trainer"])
         except (MismatchError, ValueError) as error:
-            self.trainer.loaded()
             what = str(error).removeprefix("Trainer: ")
             raise MismatchError(f"{found.path} is a checkpoint of something else: {what}") from error
 
