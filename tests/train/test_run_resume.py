@@ -190,6 +190,47 @@ def test_a_plain_data_loader_resumes_with_one_warning(tmp_path):
     assert same(files(tmp_path / "a"), files(tmp_path / "b"))
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.filterwarnings("ignore:accumulate=2 with BatchNorm")
+def test_a_plain_data_loader_is_not_read_at_the_end_of_an_epoch(tmp_path, accumulate):
+    data = Noisy()
+    read = []
+    data.__class__ = type("Counted", (Noisy,), {"__getitem__": lambda self, i: read.append(i) or Noisy.__getitem__(self, i)})
+
+    def loader():
+        return DataLoader(data, batch_size=4, shuffle=True)
+
+    length = {"accumulate": accumulate, "until": "3ep", "save_every": "1ep"}
+    fit(tmp_path / "a", data=loader(), **length)
+    fit(tmp_path / "b", Signal(-(-5 // accumulate)), data=loader(), **length)
+    read.clear()
+    with pytest.warns(UserWarning, match="train is not keyed: it goes on with epoch 1; the rest is the same only if"):
+        fit(tmp_path / "b", data=loader(), resume=True, **length)
+    assert len(read) == 2 * 18
+    assert same(files(tmp_path / "a"), files(tmp_path / "b"))
+
+
+class Says:
+    """Batches with a length of their own telling."""
+
+    def __init__(self, length, batches):
+        self.length, self.batches = length, batches
+
+    def __len__(self):
+        return self.length
+
+    def epoch(self, e):
+        return self.batches
+
+
+@pytest.mark.parametrize("said", [4, 6])
+def test_a_length_that_is_not_the_epochs_is_told_once(tmp_path, said):
+    batches = list(TensorLoader(*tokens(18, seed=3), batch=4))
+    with pytest.warns(UserWarning, match=f"train has {said} windows an epoch by its length, but epoch 0 had 5; ") as told:
+        trainer(None, until=12, save_every=None).fit(Says(said, batches))
+    assert len(told) == 1
+
+
 class KeepsItsPlace:
     """In the form of torchdata's StatefulDataLoader: it shuffles, augments and says where it is."""
 
@@ -267,6 +308,31 @@ def test_a_checkpoint_of_something_else_is_one_line_and_nothing_is_overwritten(t
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".lock"} == before
+
+
+def test_a_refused_checkpoint_has_changed_nothing(tmp_path):
+    class Counts(Callback):
+        n = 0
+
+        def update(self, clock, report):
+            self.n += 1
+
+        def state_dict(self):
+            return {"n": self.n}
+
+        def load_state_dict(self, state):
+            self.n = state["n"]
+
+    fit(tmp_path / "run", Signal(7), callbacks=[Counts()])
+    callback = Counts()
+    with pytest.raises(MismatchError, match="this run has SGD"):
+        fit(
+            tmp_path / "run",
+            callbacks=[callback],
+            optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.1),
+            resume=True,
+        )
+    assert callback.n == 0
 
 
 def test_a_new_run_may_start_from_another_ones_checkpoint(tmp_path, whole):

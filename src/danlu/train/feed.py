@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
@@ -12,7 +13,15 @@ from danlu.keyed import seed_all
 from danlu.train.callback import Stateful
 from danlu.train.window import Accumulate, windows
 
-__all__ = ["feed", "place_of"]
+__all__ = ["feed", "length", "place_of"]
+
+
+def length(data: Any) -> int | None:
+    """Return the batches of an epoch; None where that is not known, also for a DataLoader over a stream."""
+    try:
+        return len(data)
+    except TypeError:
+        return None
 
 
 def place_of(batches: Any) -> Mapping[str, Any] | None:
@@ -42,7 +51,8 @@ def feed(
         seed: of the run.
         epoch: number of the first epoch.
         within: windows of it to leave out. Without `start` or `place` they are read and thrown away, and if the data are not
-            a list and not keyed, a warning says what must hold for the rest to be what it would have been.
+            a list and not keyed, a warning says what must hold for the rest to be what it would have been. Of such data an
+            epoch that is over, by their length, is not read at all: the next one is seeded anew.
         place: what `place_of` said there, for data that keep their place; they go on from it by themselves.
 
     Yields:
@@ -80,11 +90,16 @@ def _windows(
         batches.load_state_dict(place)
         return windows(_seeded(batches, accumulate, seed, epoch, start), accumulate)
     if start:
-        what = f"train is not keyed: its first {start * accumulate} batches are read again and thrown away"
+        n = length(batches)
+        is_over = n is not None and start == math.ceil(n / accumulate)
+        again = f"its first {start * accumulate} batches are read again and thrown away"
+        what = f"train is not keyed: {f'it goes on with epoch {epoch + 1}' if is_over else again}"
         # workers that stay from epoch to epoch have drawn what no new process can know
         if_so = ", and workers do not persist" if getattr(batches, "persistent_workers", False) else ""
         rest = f"the rest is the same only if order and randomness come from torch's generators{if_so}"
         warnings.warn(f"{what}; {rest}", stacklevel=2)
+        if is_over:
+            return iter(())
     return islice(windows(_seeded(batches, accumulate, seed, epoch), accumulate), start, None)
 
 

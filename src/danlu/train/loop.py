@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, final
@@ -13,7 +14,7 @@ from danlu.train.callback import taking
 from danlu.train.clock import Clock
 from danlu.train.evaluate import evaluate
 from danlu.train.events import Observer, Result, Row
-from danlu.train.feed import feed, place_of
+from danlu.train.feed import feed, length, place_of
 from danlu.train.interrupt import Interrupt
 from danlu.train.log import JsonLines, PlainLog
 from danlu.train.ranks import Ranks
@@ -52,6 +53,8 @@ class Loop:
             self.tally.load_state_dict(state["tally"])
             self.history = [dict(row) for row in state["history"]]
             self.place = state.get("data")
+        self.entered = self.clock.epochs if self.clock.within else None  # in another process, with data of perhaps other length
+        self.told = False  # that an epoch had another length
         self.key = (trainer.seed, *(("rank", self.ranks.rank) if self.ranks.rank else ()))  # of all but the data
         self.watching = [*_watching(trainer)]
         self.batching, self.acting, self.stopping = (
@@ -131,11 +134,21 @@ class Loop:
         try:
             self._raise_held()
             epoch, window = next(windows)
+            self._compare(epoch)
             self.clock = _entered(self.clock, epoch)
             return None if self.clock.finished else self._prepared(window, interrupt)
         except Exception:
             self.ranks.fail()
             raise
+
+    def _compare(self, epoch: int) -> None:
+        """Say, once, that an epoch which is over was not as long as the data's length."""
+        over, found, said = self.clock.epochs, self.clock.within, self.clock.steps_per_epoch
+        if self.told or epoch == over or over == self.entered or said is None or found == said:
+            return
+        self.told = True
+        what = f"train has {said} windows an epoch by its length, but epoch {over} had {found}"
+        warnings.warn(f"{what}; lengths in epochs and the schedule go by its length", stacklevel=2)
 
     def _raise_held(self) -> None:
         if self.held is not None:
@@ -248,27 +261,19 @@ class Loop:
 
 
 def _clock(trainer: Trainer, train: Any, valid: Any) -> Clock:
-    batches = _length(train)
+    batches = length(train)
     if batches is None and trainer.until.kind == "ep" and isinstance(train, Iterator):
         fix = "give a list or a loader, or until in updates"
         raise TypeError(f"Trainer: train has no length and can be read only once, not in every epoch; {fix}")
     if batches == 0:
         raise ValueError("Trainer: train has no batch")
-    if valid is not None and _length(valid) == 0 and trainer.ranks.size == 1:  # of several ranks, one may have nothing
+    if valid is not None and length(valid) == 0 and trainer.ranks.size == 1:  # of several ranks, one may have nothing
         raise ValueError("Trainer: valid has no batch; give None for no validation data")
     each = None if batches is None else math.ceil(batches / trainer.accumulate)
     until = trainer.until
     if until.kind in {"st", "%"} or (until.kind == "ep" and each is not None):
         return Clock(max(1, until.steps(None, each)), each)
     return Clock(None, each, until=until)
-
-
-def _length(data: Any) -> int | None:
-    """The batches of an epoch; None where that is not known, also for a DataLoader over a stream."""
-    try:
-        return len(data)
-    except TypeError:
-        return None
 
 
 def _raise_first(problems: Sequence[Exception]) -> None:
