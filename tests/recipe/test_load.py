@@ -108,6 +108,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
             "optimizer.decay must be the name of a piece, a table with a name, or several where the rule has several, got 3",
         ),
         ("schedule.floor=2", "schedule.floor must be in [0, 1], got 2"),
+        (
+            'schedule={name="one_cycle",warmup="5%"}',
+            "schedule: OneCycle begins at 0.04 of the peak, with a rise of its own; set warmup to 0",
+        ),
+        ('schedule={name="one_cycle",warmup=0}', None),
+        ("schedule=restarts", None),
         ("schedule.power=2", "schedule.power: cosine has no such option"),
         (
             "schedule.warmup=two",

@@ -6,7 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from danlu.schedule import Constant, Cosine, Exponential, Linear, Polynomial, Schedule, Shape, Steps, Wsd
+from danlu.schedule import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseSqrt,
+    Linear,
+    OneCycle,
+    Polynomial,
+    Restarts,
+    Rex,
+    Schedule,
+    Shape,
+    StableCosine,
+    Steps,
+    Wsd,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LR, LR_MIN, T, W, S = 0.1, 0.001, 40, 5, 4
@@ -79,6 +94,8 @@ STABLE: list[tuple[str, Shape]] = [
     ("wsd_1square__pytorch_optimizer", Wsd(FALL, 2.0)),
     ("wsd_linear__transformers", Wsd(FALL, 1.0, FLOOR)),
     ("wsd_1sqrt__transformers", Wsd(FALL, 0.5, FLOOR)),
+    *[(f"wsd_cosine__{source}", StableCosine(FALL, FLOOR)) for source in ("pytorch_optimizer", "transformers")],
+    ("inverse_sqrt__transformers", InverseSqrt((W / T) ** 0.5)),
 ]
 
 
@@ -86,6 +103,41 @@ STABLE: list[tuple[str, Shape]] = [
 def test_warmup_stable_decay_after_their_ramps(name, shape):
     want = golden(name)
     np.testing.assert_allclose(rates(Schedule(shape, W), T)[W:], want[W:T], rtol=0, atol=5e-15)
+
+
+def curve(shape: Shape, total: int, n: int) -> np.ndarray:
+    return np.array([LR * Schedule(shape).factor(k, total) for k in range(n)])
+
+
+@pytest.mark.parametrize("source", ["timm", "torch"])
+def test_restarts_until_a_further_one_begins(source):
+    want = golden(f"cosine_restarts__{source}")  # cycles of 8, 16, 32, …
+    np.testing.assert_allclose(curve(Restarts(3, 2.0, 1.0, FLOOR), 56, 56), want[:56], rtol=0, atol=5e-15)
+    assert want[56] == pytest.approx(LR, rel=0.01)
+
+
+def test_restarts_with_falling_peaks_and_hold():
+    want = golden("cosine_restarts_decay__timm")  # cycles of 8, 12 and 18
+    np.testing.assert_allclose(curve(Restarts(3, 1.5, 0.5, FLOOR), 38, len(want)), want, rtol=0, atol=5e-15)
+
+
+def test_equal_restarts_after_a_warmup():
+    want = golden("cosine_hard_restarts__transformers")
+    got = rates(Schedule(Restarts(3, 1.0), W, "zero"), len(want))
+    np.testing.assert_allclose(got, want, rtol=0, atol=5e-15)
+
+
+def test_one_cycle_of_optax_and_the_fall_of_torchs():
+    shape = OneCycle(0.3, 1 / 25, 1 / 25 / 1e4)
+    want = golden("onecycle__optax")
+    np.testing.assert_allclose(rates(Schedule(shape), len(want)), want, rtol=0, atol=F32)
+    fall = golden("onecycle__torch")[12:]  # one update earlier
+    np.testing.assert_allclose(rates(Schedule(shape), T + 1)[13:], fall, rtol=0, atol=5e-15)
+
+
+def test_rex_which_pytorch_optimizer_asks_for_one_update_early():
+    want = golden("rex__pytorch_optimizer")
+    np.testing.assert_allclose(rates(Schedule(Rex(FLOOR)), len(want) + 1)[1:], want, rtol=0, atol=5e-15)
 
 
 EPOCHS = [row for row in DECAYS if row[2] == F64]

@@ -9,11 +9,26 @@ import pytest
 import danlu.schedule
 from danlu.ranges import Fraction
 from danlu.registry import UnknownNameError
-from danlu.schedule import SCHEDULES, Constant, Cosine, Linear, Polynomial, Schedule, Steps, create, schedules
+from danlu.schedule import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Linear,
+    Polynomial,
+    Restarts,
+    Schedule,
+    StableCosine,
+    Steps,
+    create,
+    schedules,
+)
 
 
 def test_names():
-    assert schedules() == ["constant", "cosine", "exponential", "linear", "polynomial", "steps", "wsd"]
+    assert schedules() == [
+        *("constant", "cosine", "exponential", "inverse_sqrt", "linear", "one_cycle"),
+        *("polynomial", "restarts", "rex", "stable_cosine", "steps", "wsd"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +38,8 @@ def test_names():
         (create("cosine", floor=0.1, warmup="5%"), Schedule(Cosine(0.1), "5%")),
         (create("linear", per="epoch", warmup_from="zero"), Schedule(Linear(), 0, "zero", "epoch")),
         (create("steps", at=[0.3, 0.6, 0.9], gamma=0.2), Schedule(Steps((0.3, 0.6, 0.9), 0.2))),
+        (create("restarts", cycles=2, decay=0.5), Schedule(Restarts(2, 2.0, 0.5))),
+        (create("stable_cosine", decay=0.3), Schedule(StableCosine(0.3))),
         (create("polynomial", power=2.0, floor=0.5, warmup=3), Schedule(Polynomial(2.0, 0.5), 3)),
     ],
 )

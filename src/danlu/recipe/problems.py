@@ -20,6 +20,7 @@ from danlu.optim.rule import SLOTS
 from danlu.recipe.recipe import EarlyStopPart, FreezePart, OptimizerPart, Recipe, SchedulePart
 from danlu.registry import UnknownNameError, did_you_mean
 from danlu.schedule import SCHEDULES
+from danlu.schedule import create as schedule
 from danlu.task import TASKS
 
 __all__ = ["Problem", "RecipeError", "problems"]
@@ -201,8 +202,20 @@ def _schedule(part: Any) -> Iterator[Problem]:
     name = part["name"]
     options = {key: value for key, value in part.items() if key not in SchedulePart.model_fields}
     hints = ranges.hints(SCHEDULES.get(name))
-    yield from _unknown("schedule", name, options, [*hints, *SchedulePart.model_fields])
-    yield from _ranges("schedule", name, options, hints)
+    found = [
+        *_unknown("schedule", name, options, [*hints, *SchedulePart.model_fields]),
+        *_ranges("schedule", name, options, hints),
+    ]
+    yield from found
+    if not found:  # what only shows when shape and warm-up meet
+        try:
+            values = SchedulePart.model_validate(part).model_dump()
+        except ValidationError:  # the structure says so
+            return
+        try:
+            schedule(**values)
+        except ValueError as error:
+            yield Problem(("schedule", "warmup"), str(error))
 
 
 def _unknown(table: str, name: str, options: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:

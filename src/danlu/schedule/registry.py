@@ -7,17 +7,45 @@ from typing import Any
 
 from danlu.ranges import check, hints
 from danlu.registry import Registry, did_you_mean
+from danlu.schedule.cyclic import Restarts
 from danlu.schedule.duration import Duration
 from danlu.schedule.schedule import Per, Schedule, WarmupFrom
-from danlu.schedule.shape import Constant, Cosine, Exponential, Linear, Polynomial, Shape, Steps, Wsd
+from danlu.schedule.shape import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseSqrt,
+    Linear,
+    OneCycle,
+    Polynomial,
+    Rex,
+    Shape,
+    StableCosine,
+    Steps,
+    Wsd,
+)
 
 __all__ = ["SCHEDULES", "create", "schedules"]
 
 SCHEDULES: Registry[Callable[..., Shape]] = Registry("schedule")
 """The shapes by name; add your own with ``SCHEDULES.add("mine", Mine)``, Mine a dataclass with annotated ranges."""
 
-for _shape in (Constant, Cosine, Exponential, Linear, Polynomial, Steps, Wsd):
-    SCHEDULES.add(_shape.__name__.lower(), _shape)
+_SHAPES: dict[str, Callable[..., Shape]] = {
+    "constant": Constant,
+    "cosine": Cosine,
+    "exponential": Exponential,
+    "inverse_sqrt": InverseSqrt,
+    "linear": Linear,
+    "one_cycle": OneCycle,
+    "polynomial": Polynomial,
+    "restarts": Restarts,
+    "rex": Rex,
+    "stable_cosine": StableCosine,
+    "steps": Steps,
+    "wsd": Wsd,
+}
+for _name, _shape in _SHAPES.items():
+    SCHEDULES.add(_name, _shape)
 
 
 def create(

@@ -39,7 +39,8 @@ class Schedule:
         per: ``"step"`` or ``"epoch"``.
 
     Raises:
-        ValueError: on a malformed warm-up or an unknown `warmup_from` or `per`.
+        ValueError: on a malformed warm-up, one beside a shape that does not begin at 1 (`OneCycle`), or an unknown
+            `warmup_from` or `per`.
         TypeError: when `shape` is not a shape (a name goes to `danlu.schedule.create`).
     """
 
@@ -53,6 +54,9 @@ class Schedule:
             raise TypeError(f"schedule: shape must be one such as Cosine(), got {self.shape!r}; create() takes names")
         check("schedule", hints(Schedule), {"warmup_from": self.warmup_from, "per": self.per})
         object.__setattr__(self, "warmup", Duration.parse(self.warmup))
+        if Duration.parse(self.warmup).amount and self.shape(0.0) != 1.0:
+            what = f"{type(self.shape).__name__} begins at {self.shape(0.0):g} of the peak, with a rise of its own"
+            raise ValueError(f"schedule: {what}; set warmup to 0")
 
     def factor(self, step: int, total: int, steps_per_epoch: int | None = None) -> float:
         """Return the factor of update `step`, between 0 and 1.

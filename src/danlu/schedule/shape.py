@@ -1,20 +1,34 @@
 """Shapes of a decay: a factor that falls from 1 to `floor` while the progress z = t/T goes from 0 to 1.
 
-All but `Exponential` and `Steps`, which fall by ratios, are factor(z) = floor + (1 − floor)·f(z), f(0) = 1, f(1) = 0. Both ends
-are exact, and the end holds for z > 1. `floor` is the ratio lr_min/lr_max, so groups with different rates keep their
-proportions to the end. Times lr_max, with t counted in updates or in epochs, these are the usual laws between lr_max and
-lr_min.
+All but `Exponential` and `Steps`, which fall by ratios, `InverseSqrt`, and `OneCycle`, which rises before, are
+factor(z) = floor + (1 − floor)·f(z), f(0) = 1, f(1) = 0. Both ends are exact, and the end holds for z > 1. `floor` is the
+ratio lr_min/lr_max, so groups with different rates keep their proportions to the end. Times lr_max, with t counted in
+updates or in epochs, these are the usual laws between lr_max and lr_min.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, final
 
 from danlu.ranges import Fraction, Interval, Positive, check, hints
 
-__all__ = ["Constant", "Cosine", "Exponential", "Linear", "Polynomial", "Shape", "Steps", "Wsd"]
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "InverseSqrt",
+    "Linear",
+    "OneCycle",
+    "Polynomial",
+    "Rex",
+    "Shape",
+    "StableCosine",
+    "Steps",
+    "Wsd",
+]
 
 Inside = Annotated[float, Interval(0.0, 1.0, "neither")]
 Ratio = Annotated[float, Interval(0.0, 1.0, "right")]
@@ -86,7 +100,7 @@ class Polynomial:
 class Cosine:
     """f(z) = ½·(1 + cos(π·z)), so lr = lr_min + ½·(lr_max − lr_min)·(1 + cos(π·t/T)).
 
-    SGDR's annealing (Loshchilov and Hutter, 2016, arXiv:1608.03983), one period, without the restarts. After T it
+    SGDR's annealing (Loshchilov and Hutter, 2016, arXiv:1608.03983), one period; `Restarts` has several. After T it
     stays at lr_min, where `torch.optim.lr_scheduler.CosineAnnealingLR` rises again.
 
     Args:
@@ -100,7 +114,29 @@ class Cosine:
 
     def __call__(self, z: float) -> float:
         """Return the factor at z ≥ 0."""
-        return _fall(self.floor, 0.5 * (1.0 + math.cos(math.pi * _progress(z))))
+        return _fall(self.floor, _half_wave(_progress(z)))
+
+
+@final
+@dataclass(frozen=True)
+class Rex:
+    """f(z) = (1 − z)/(1 − z/2): above a line all the way, and steepest at the end, for runs that are short.
+
+    Source: Chen et al. 2021 (arXiv:2107.04197).
+
+    Args:
+        floor: lr_min/lr_max.
+    """
+
+    floor: Fraction = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, z: float) -> float:
+        """Return the factor at z ≥ 0."""
+        z = _progress(z)
+        return _fall(self.floor, (1.0 - z) / (1.0 - z / 2.0))
 
 
 @final
@@ -122,6 +158,61 @@ class Exponential:
     def __call__(self, z: float) -> float:
         """Return the factor at z ≥ 0."""
         return self.floor ** _progress(z)
+
+
+@final
+@dataclass(frozen=True)
+class InverseSqrt:
+    """factor(z) = 1/√(1 + (floor⁻² − 1)·z): as one over the root of the updates, from 1 to `floor` (Vaswani et al. 2017).
+
+    With the floor √(W/T) it is η·√(W/k) from update k = W on, the schedule of transformers (arXiv:1706.03762, section 5.3),
+    which does not ask how long the run will be; ours holds its end after T, where that goes on.
+
+    Args:
+        floor: lr_min/lr_max, the factor at the end; 0.1 is a warm-up of a hundredth of the run.
+    """
+
+    floor: Ratio = 0.1
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, z: float) -> float:
+        """Return the factor at z ≥ 0."""
+        z = _progress(z)
+        return self.floor if z == 1.0 else max(self.floor, 1.0 / math.sqrt(1.0 + (self.floor**-2 - 1.0) * z))
+
+
+@final
+@dataclass(frozen=True)
+class OneCycle:
+    """From `start` up to 1 at z = r along half a wave of the cosine, then down to `floor` along another: one cycle.
+
+    The rise is its warm-up, so that `Schedule` refuses another one. The phases end at z = r and z = 1, as in optax; torch's
+    ``OneCycleLR`` ends both one update earlier, and also moves the momentum, which this does not. A rise along a line is
+    ``Cosine(floor)`` with a warm-up of 30 %.
+
+    Source: Smith and Topin 2017 (arXiv:1708.07120), with fastai's waves and numbers.
+
+    Args:
+        rise: r, a share of the run.
+        start: the first rate over lr_max.
+        floor: the last one over lr_max.
+    """
+
+    rise: Inside = 0.3
+    start: Fraction = 0.04
+    floor: Fraction = 4e-6
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, z: float) -> float:
+        """Return the factor at z ≥ 0."""
+        z = _progress(z)
+        if z < self.rise:
+            return _fall(self.start, 1.0 - _half_wave(z / self.rise))
+        return _fall(self.floor, _half_wave((z - self.rise) / (1.0 - self.rise)))
 
 
 @final
@@ -173,8 +264,41 @@ class Wsd:
 
     def __call__(self, z: float) -> float:
         """Return the factor at z ≥ 0."""
-        q = max(0.0, 1.0 - (1.0 - _progress(z)) / self.decay)
-        return _fall(self.floor, 1.0 - q**self.power)
+        return _fall(self.floor, 1.0 - _behind(z, self.decay) ** self.power)
+
+
+@final
+@dataclass(frozen=True)
+class StableCosine:
+    """`Wsd` whose fall is half a wave of the cosine: f(z) = 1 until z = 1 − d, then ½·(1 + cos πq).
+
+    Args:
+        decay: d, a share of what comes after the warm-up; 1 is `Cosine`.
+        floor: lr_min/lr_max.
+    """
+
+    decay: Ratio = 0.2
+    floor: Fraction = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, z: float) -> float:
+        """Return the factor at z ≥ 0."""
+        return _fall(self.floor, _half_wave(_behind(z, self.decay)))
+
+
+def _half_wave(q: float) -> float:
+    return 0.5 * (1.0 + math.cos(math.pi * q))
+
+
+def _name_of(shape: type) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", shape.__name__).lower()
+
+
+def _behind(z: float, decay: float) -> float:
+    """q, how much of the last share `decay` is over."""
+    return max(0.0, 1.0 - (1.0 - _progress(z)) / decay)
 
 
 def _progress(z: float) -> float:
@@ -189,4 +313,4 @@ def _fall(floor: float, f: float) -> float:
 
 
 def _check(shape: Any) -> None:
-    check(type(shape).__name__.lower(), hints(type(shape)), vars(shape))
+    check(_name_of(type(shape)), hints(type(shape)), vars(shape))
