@@ -1,9 +1,14 @@
+from typing import get_args
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from danlu import schedule
 from danlu.data import Cutmix, Mixup, image
-from danlu.recipe import load, prepare
+from danlu.layers import initialize
+from danlu.recipe import Recipe, load, prepare
+from danlu.task import STARTS, digits
 from danlu.train import Observer
 
 QUIET = [Observer()]
@@ -78,3 +83,22 @@ def test_augmentations_are_a_chain_and_mixtures_a_callback():
     flip, shift = run.parts.train.augmentation.parts[0].parts
     assert (flip, shift) == (image.Flip(0.5), image.Shift(1))
     assert [callback.ways for callback in run.trainer.callbacks] == [(Mixup(0.2), Cutmix(1.0))]
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_weights_start_as_asked_unless_they_come_from_a_file(name, tmp_path):
+    sets = ["task=digits", "model=mlp", "until=1", "seed=3"]
+    model = digits.build("mlp", seed=3).model
+    assert torch.equal(weights(prepare(load(sets=sets), observers=QUIET).parts.model), weights(model))
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    old = weights(model)
+    initialize(model, STARTS[name], 3)
+    found = prepare(load(sets=[*sets, f"init={name}"]), observers=QUIET).parts.model
+    assert torch.equal(weights(found), weights(model))
+    assert not torch.equal(weights(found), old)
+    begun = prepare(load(sets=[*sets, f"init={name}", f"weights_from={tmp_path}/weights.safetensors"]), observers=QUIET)
+    assert torch.equal(weights(begun.parts.model), old)
+
+
+def test_every_start_has_a_name_in_recipes():
+    assert set(get_args(Recipe.model_fields["init"].annotation)) == {"none", *STARTS}

@@ -21,7 +21,7 @@ from danlu.recipe.recipe import Recipe
 from danlu.recipe.start import begin_from
 from danlu.registry import did_you_mean
 from danlu.schedule import Duration
-from danlu.task import TASKS, Parts
+from danlu.task import TASKS, Parts, start
 from danlu.train import (
     Callback,
     Checkpoints,
@@ -101,6 +101,8 @@ def prepare(
         ValueError: when `save_every` is no length, weights do not fit, or a glob fits no parameter.
     """
     parts = TASKS.get(recipe.task).build(recipe.model, batch=recipe.batch, seed=recipe.seed, augment=recipe.augment)
+    if recipe.init != "none":
+        start(parts.model, recipe.init, recipe.seed)
     begun = resume and out is not None and bool(Checkpoints(Path(out) / RunDirectory.CHECKPOINTS).all())
     loaded = None if recipe.weights_from == "none" or begun else begin_from(parts.model, recipe.weights_from, recipe.fresh)
     board = TensorBoard(Path(out) / "tb") if recipe.tensorboard and out is not None else None

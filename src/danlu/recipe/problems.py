@@ -215,7 +215,7 @@ def _schedule(part: Any) -> Iterator[Problem]:
         try:
             schedule(**values)
         except ValueError as error:
-            yield Problem(("schedule", "warmup"), str(error))
+            yield Problem(("schedule", "name"), str(error))
 
 
 def _unknown(table: str, name: str, options: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:

@@ -122,6 +122,7 @@ class Recipe(BaseModel):
 
     `loss`, `reduce`, `label_smoothing` and `logit_adjustment` change the loss that is trained with, not the one that is
     judged (`ClassLoss`); "none" leaves them the task's.
+    `init` draws the linear and convolution layers anew (`danlu.layers.initialize`), "none" leaves them the model's own.
     `weights_from` is a run's folder or a file of weights to start from; what does not fit, and what the globs of `fresh` name,
     starts anew. `layer_decay` is that of `danlu.optim.layer_decay`. With `snapshots` = n > 1 the schedule runs n times, and the
     weights at the end of each cycle are kept (`danlu.train.Snapshots`).
@@ -156,6 +157,7 @@ class Recipe(BaseModel):
         "none", description="a whole number in [1, inf), or 'none'"
     )
     snapshots: int = Field(0, ge=0, le=1000, description="a whole number in [0, 1000], 0 for none")
+    init: Literal["none", "he", "orthogonal", "xavier"] = Field("none", description="'he', 'orthogonal', 'xavier' or 'none'")
     weights_from: str = Field("none", description="a run's folder or a file of weights, as text, or 'none'")
     fresh: list[str] = Field([], description="a list of globs over the names of parameters, such as ['head.*']")
     layer_decay: float = Field(1.0, gt=0, le=1, description="a number in (0, 1], 1 for none")

@@ -3,10 +3,12 @@
 from danlu.task.chars import chars
 from danlu.task.digits import digits
 from danlu.task.digits_variants import digits_few, digits_low, digits_noisy, digits_tail
+from danlu.task.start import STARTS, start
 from danlu.task.task import TASKS, Choice, Data, Defaults, Draw, Loader, Parts, Task, predict, tasks
 from danlu.task.vae import vae
 
 __all__ = [
+    "STARTS",
     "TASKS",
     "Choice",
     "Data",
@@ -22,6 +24,7 @@ __all__ = [
     "digits_noisy",
     "digits_tail",
     "predict",
+    "start",
     "tasks",
     "vae",
 ]
