@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from danlu.cli.errors import reported
-from danlu.cli.paths import new_file
+from danlu.cli.paths import folder_or_file
 
 __all__ = ["page"]
 
@@ -16,7 +16,7 @@ __all__ = ["page"]
 def page(
     export: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", parser=new_file("--export"), help="Write one HTML file with precomputed paths."),
+        typer.Option(metavar="FILE", parser=folder_or_file("--export"), help="Write one HTML file with precomputed paths."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 0,
 ) -> None:

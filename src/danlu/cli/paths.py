@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,7 @@ def new_file(what: str, *suffixes: str) -> Callable[[str], Path]:
         if suffixes and path.suffix.lower() not in suffixes:
             fail([f"{what} {text}: must end in {' or '.join(suffixes)}"])
         if not path.parent.is_dir():
-            fail([f"{what} {text}: there is no folder {path.parent}"])
+            fail([f"{text}: {os.strerror(errno.ENOENT)}"])  # what the system would say after the work
         if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
             fail([f"{what} {text}: cannot be written"])
         return path
