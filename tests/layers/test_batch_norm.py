@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from danlu.layers import FrozenBatchNorm, freeze_batch_norm, recalibrate
+from danlu.layers import FrozenBatchNorm, freeze_batch_norm, recalibrate, recalibrate_in_one_pass
 from tests.golden.replay import load
 
 META, GOLDEN = load("B_norm_layers__torch.npz")
@@ -127,3 +127,65 @@ def test_without_enough_data_nothing_changes(batches, words):
     with pytest.raises(ValueError, match=words):
         recalibrate(model, lambda: batches, call)
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_one_pass_normalises_each_batch_by_itself_and_pools_all():
+    """The oracle is NumPy's: the first layer's are those of `recalibrate`, the second's behind batches of variance 1."""
+    model, batches = network().train(), [batch for batch in ragged() if len(batch) > 1]
+    exact = network()
+    recalibrate(exact, lambda: batches, call)
+    assert recalibrate_in_one_pass(model, iter(batches), call) == ["1", "4"]
+    torch.testing.assert_close(model[1].state_dict(), exact[1].state_dict(), rtol=1e-12, atol=0)
+    weight, bias = (x.detach().numpy() for x in (model[1].weight, model[1].bias))
+    seen = []
+    for batch in batches:
+        h = batch.numpy() @ model[0].weight.detach().numpy().T + model[0].bias.detach().numpy()
+        h = np.maximum((h - h.mean(0)) / np.sqrt(h.var(0) + 1e-5) * weight + bias, 0)
+        seen.append(h @ model[3].weight.detach().numpy().T + model[3].bias.detach().numpy())
+    np.testing.assert_allclose(model[4].running_mean, np.concatenate(seen).mean(0), rtol=1e-11)
+    np.testing.assert_allclose(model[4].running_var, np.concatenate(seen).var(0, ddof=1), rtol=1e-11)
+    assert not torch.allclose(model[4].running_var, exact[4].running_var, rtol=0.01)  # these batches differ by far
+    assert model[1].training
+    assert int(model[1].num_batches_tracked) == 0
+
+
+def test_one_pass_over_one_batch_is_recalibration():
+    one, exact, batch = network(), network(), ragged()[3]
+    recalibrate(exact, lambda: [batch], call)
+    recalibrate_in_one_pass(one, [batch], call)
+    torch.testing.assert_close(one[1].state_dict(), exact[1].state_dict(), rtol=1e-12, atol=0)
+    torch.testing.assert_close(one[4].running_var, exact[4].running_var, rtol=0.2, atol=0)  # n/(n - 1) is 1.09 before a ReLU
+
+
+def test_one_pass_drops_nothing_and_sets_what_it_is_asked_for():
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.5), nn.BatchNorm1d(4)).double()
+    random = torch.get_rng_state()
+    assert recalibrate_in_one_pass(model, ragged(), call, [model[2]]) == ["2"]
+    assert torch.equal(torch.get_rng_state(), random)
+    x = torch.cat(ragged()) / (1 + model[0].eps) ** 0.5  # the first one keeps mean 0 and variance 1
+    torch.testing.assert_close(model[2].running_var, x.var(0), rtol=1e-12, atol=0)
+    assert torch.equal(model[0].running_mean, torch.zeros(4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"),
+    [([], "gave no batch"), ([torch.zeros(1, 4, dtype=torch.float64)], "1 saw 1 numbers per channel")],
+)
+def test_one_pass_without_enough_data_changes_nothing(batches, words):
+    model = network()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=words):
+        recalibrate_in_one_pass(model, batches, call)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_a_compiled_model_is_seen_too():
+    """Compiled code does not call hooks that were registered after it was made: such a model was left as it was, silently."""
+    plain, inner = network(), network()
+    compiled = torch.compile(inner, backend="eager").eval()
+    with torch.no_grad():
+        compiled(ragged()[0])
+    recalibrate(plain, ragged, call)
+    assert len(recalibrate(compiled, ragged, call)) == 2
+    assert torch.equal(inner[4].running_var, plain[4].running_var)
+    assert len(recalibrate_in_one_pass(compiled, ragged(), call)) == 2

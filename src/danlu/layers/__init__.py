@@ -1,7 +1,7 @@
 """Layers that training tricks are made of: dropped paths, norms, networks without norms, and how weights start."""
 
 from danlu.layers.activations import ActivationReport, LayerActivity, activations
-from danlu.layers.batch_norm import FrozenBatchNorm, freeze_batch_norm, recalibrate
+from danlu.layers.batch_norm import FrozenBatchNorm, batch_norms, freeze_batch_norm, recalibrate, recalibrate_in_one_pass
 from danlu.layers.channel_norm import ChannelNorm
 from danlu.layers.drop_path import DropPath, depth_rates, drop_path
 from danlu.layers.gain import Gain
@@ -40,6 +40,7 @@ __all__ = [
     "Xavier",
     "activation_gain",
     "activations",
+    "batch_norms",
     "depth_rates",
     "drop_path",
     "fans",
@@ -47,6 +48,7 @@ __all__ = [
     "initialize",
     "lsuv",
     "recalibrate",
+    "recalibrate_in_one_pass",
     "residual_scales",
     "standardize",
     "standardized",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from danlu.layers.activations import activations
-from danlu.layers.batch_norm import FrozenBatchNorm, freeze_batch_norm, recalibrate
+from danlu.layers.batch_norm import FrozenBatchNorm, freeze_batch_norm, recalibrate, recalibrate_in_one_pass
 from danlu.layers.channel_norm import ChannelNorm
 from danlu.layers.drop_path import DropPath, depth_rates
 from danlu.layers.gain import Gain
@@ -45,6 +45,7 @@ for _thing in (
     initialize,
     lsuv,
     recalibrate,
+    recalibrate_in_one_pass,
     residual_scales,
     standardize,
     standardized,
