@@ -117,6 +117,7 @@ def train(out: Path, plan: Plan, notes: Path) -> None:
             until=plan.updates,
             nonfinite=plan.nonfinite,
             evaluate_every=10,
+            recalibrate=0 if plan.workers else 16,  # workers would start again for every checkpoint, and kills come before one
             log_every=1,
             out=out,
             save_every=plan.every,

@@ -89,7 +89,7 @@ ALLOWED = {
     "loss": TOOLS,
     "data": TOOLS,
     "layers": TOOLS,
-    "train": {"schedule", "loss", "data", "inspection", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
+    "train": {"schedule", "loss", "data", "layers", "inspection", *TOOLS},  # no optim: the trainer sees a torch.optim.Optimizer
     "task": {"train", "schedule", "loss", "data", "layers", *TOOLS},
     "recipe": {"task", "train", "optim", "schedule", "loss", "data", *TOOLS},
     "report": {"inspection", *TOOLS},

@@ -102,3 +102,16 @@ def test_weights_start_as_asked_unless_they_come_from_a_file(name, tmp_path):
 
 def test_every_start_has_a_name_in_recipes():
     assert set(get_args(Recipe.model_fields["init"].annotation)) == {"none", *STARTS}
+
+
+@pytest.mark.parametrize(
+    ("model", "sets", "count"),
+    [("mlp_deep", [], 16), ("mlp_deep", ["recalibrate=3"], 3), ("mlp_deep", ["recalibrate=0"], None), ("mlp", [], None)],
+)
+def test_statistics_at_an_average_are_made_anew_and_the_record_says_so(model, sets, count, tmp_path):
+    given = ["task=digits", f"model={model}", 'optimizer.average={name="ema",decay=0.9}', *sets]
+    run = prepare(load(sets=given), out=tmp_path / "run", observers=QUIET)
+    assert [each.count for each in run.trainer.callbacks] == ([] if count is None else [count])
+    said = 0 if sets == ["recalibrate=0"] else count or 16
+    assert f"recalibrate = {said}\n" in (tmp_path / "run" / "recipe.toml").read_text()
+    assert not prepare(load(sets=["task=digits", "model=mlp_deep"]), observers=QUIET).trainer.callbacks  # no average

@@ -106,7 +106,7 @@ def restoring(tmp_path=None, **options):
 
 
 def test_the_shipped_weights_are_the_averaged_ones_of_the_best_evaluation(tmp_path):
-    run, data, valid = restoring(tmp_path)
+    run, data, valid = restoring(tmp_path, recalibrate=0)  # statistics of its own make it better to the end
     kept = {}
 
     class Keep(Observer):

@@ -183,10 +183,10 @@ def test_a_plain_data_loader_resumes_with_one_warning(tmp_path):
     def data():
         return DataLoader(Noisy(), batch_size=4, shuffle=True)
 
-    fit(tmp_path / "a", data=data())
-    fit(tmp_path / "b", Signal(7), data=data())
+    fit(tmp_path / "a", data=data(), recalibrate=0)
+    fit(tmp_path / "b", Signal(7), data=data(), recalibrate=0)
     with pytest.warns(UserWarning, match="train is not keyed: its first 2 batches are read again and thrown away"):
-        fit(tmp_path / "b", data=data(), resume=True)
+        fit(tmp_path / "b", data=data(), recalibrate=0, resume=True)
     assert same(files(tmp_path / "a"), files(tmp_path / "b"))
 
 
@@ -259,10 +259,10 @@ class KeepsItsPlace:
 
 @pytest.mark.parametrize("at", [4, 5, 7])
 def test_a_loader_that_keeps_its_place_goes_on_from_it(tmp_path, at):
-    fit(tmp_path / "a", data=KeepsItsPlace())
-    fit(tmp_path / "b", Signal(at), data=KeepsItsPlace())
+    fit(tmp_path / "a", data=KeepsItsPlace(), recalibrate=0)
+    fit(tmp_path / "b", Signal(at), data=KeepsItsPlace(), recalibrate=0)
     data = KeepsItsPlace()
-    fit(tmp_path / "b", data=data, resume=True)  # no warning, and nothing is read twice
+    fit(tmp_path / "b", data=data, recalibrate=0, resume=True)  # no warning, and nothing is read twice
     assert data.read == UPDATES - at
     assert same(files(tmp_path / "a"), files(tmp_path / "b"))
 

@@ -218,10 +218,24 @@ def inspection(rank, folder):
     assert "0.weight" in looking.readings[0].layers
 
 
+def recalibrated(rank, folder):
+    """Each rank takes its own batches, but where a model was judged all have the first one's statistics; outside their own."""
+    _, made = fit(folder / "recalibrated", nn.BatchNorm1d(3), rank=rank, save_every=2)
+    statistics = [made.model.module[2].running_mean, made.model.module[2].running_var]
+    outside = [x.clone() for x in statistics]
+    with made.eval_weights():
+        mine, theirs = gathered([x.clone() for x in statistics])
+        assert same(mine, theirs)
+        assert not same(mine, outside)
+    assert same(statistics, outside)
+    assert same(mine[0], load_file(folder / "recalibrated" / "model.safetensors")["2.running_mean"])
+
+
 def everything(rank, folder):
     one_curve(rank, folder)
     fit(folder / "plain", rank=rank)
     resumes(rank, folder)
+    recalibrated(rank, folder)
     another_number_of_ranks(rank, folder)
     decisions(rank, folder)
     by_the_clock(rank, folder)

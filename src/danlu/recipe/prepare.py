@@ -121,6 +121,7 @@ def prepare(
         precision=recipe.precision,
         clip=None if recipe.clip == "none" else recipe.clip,
         seed=recipe.seed,
+        recalibrate=recipe.recalibrate,
         out=out,
         save_every=save_every,
         keep=keep,

@@ -123,6 +123,7 @@ class Recipe(BaseModel):
     `loss`, `reduce`, `label_smoothing` and `logit_adjustment` change the loss that is trained with, not the one that is
     judged (`ClassLoss`); "none" leaves them the task's.
     `init` draws the linear and convolution layers anew (`danlu.layers.initialize`), "none" leaves them the model's own.
+    `recalibrate` is of how many batches BatchNorm's statistics are made at averaged weights (`danlu.train.Recalibrate`).
     `weights_from` is a run's folder or a file of weights to start from; what does not fit, and what the globs of `fresh` name,
     starts anew. `layer_decay` is that of `danlu.optim.layer_decay`. With `snapshots` = n > 1 the schedule runs n times, and the
     weights at the end of each cycle are kept (`danlu.train.Snapshots`).
@@ -156,6 +157,7 @@ class Recipe(BaseModel):
     micro_batch: Annotated[int, Field(ge=1)] | Literal["none"] = Field(
         "none", description="a whole number in [1, inf), or 'none'"
     )
+    recalibrate: int = Field(16, ge=0, description="a whole number in [0, inf), 0 for none")
     snapshots: int = Field(0, ge=0, le=1000, description="a whole number in [0, 1000], 0 for none")
     init: Literal["none", "he", "orthogonal", "xavier"] = Field("none", description="'he', 'orthogonal', 'xavier' or 'none'")
     weights_from: str = Field("none", description="a run's folder or a file of weights, as text, or 'none'")

@@ -24,6 +24,7 @@ from danlu.train.mixing import Mix, of_mixed
 from danlu.train.over_window import OverWindow
 from danlu.train.precision import Precision
 from danlu.train.ranks import RankError
+from danlu.train.recalibrate import Recalibrate
 from danlu.train.report import NonFiniteError, Report
 from danlu.train.run_directory import RunDirectory
 from danlu.train.scaler import LossScaler
@@ -67,6 +68,7 @@ __all__ = [
     "Precision",
     "RankError",
     "Ratio",
+    "Recalibrate",
     "Report",
     "Result",
     "Row",

@@ -18,6 +18,6 @@ def at_average(optimizer: torch.optim.Optimizer) -> AbstractContextManager[None]
     """Return a block inside which the parameters are at the optimizer's average; one without an average stays where it is.
 
     Running statistics of BatchNorm are those of the training weights, unless the optimizer averages buffers as well
-    (``buffers="average"``); or set them anew with `danlu.layers.recalibrate`.
+    (``buffers="average"``); or set them anew with `danlu.layers.recalibrate`. A `Trainer` does, see `Recalibrate`.
     """
     return optimizer.averaged() if has_average(optimizer) else nullcontext()  # pyrefly: ignore[missing-attribute]

@@ -48,11 +48,13 @@ class Callback(Observer):
         phase: smaller ones come first.
         kinds: what it is, for the `excludes` of others.
         excludes: names and kinds that it cannot be combined with; its own kind for "only one of these".
+        in_state: whether a saved run can go on only with it. False for one without which training is the same.
     """
 
     phase: ClassVar[int] = 0
     kinds: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
+    in_state: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

@@ -55,6 +55,6 @@ def _settings(trainer: Trainer) -> dict[str, int]:
 def _stateful(trainer: Trainer) -> dict[str, dict[str, Stateful]]:
     parts = {"update": trainer.update, "schedule": trainer.schedule}
     return {
-        "callbacks": {each.name: each for each in trainer.callbacks},
+        "callbacks": {each.name: each for each in trainer.callbacks if each.in_state},
         "parts": {name: part for name, part in parts.items() if isinstance(part, Stateful)},
     }

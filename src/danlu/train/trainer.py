@@ -13,7 +13,8 @@ from typing import Any, Literal, cast, final
 import torch
 from torch import nn
 
-from danlu.ranges import Count, Positive, check, hints
+from danlu.layers import batch_norms
+from danlu.ranges import Count, Positive, Steps, check, hints
 from danlu.schedule import Duration
 from danlu.train.averaged import at_average, has_average
 from danlu.train.callback import Callback, ordered, taking
@@ -27,6 +28,7 @@ from danlu.train.parts import counted, length_of, model_and_optimizer
 from danlu.train.plan import described
 from danlu.train.precision import Precision
 from danlu.train.rates import ScheduleLike
+from danlu.train.recalibrate import Recalibrate
 from danlu.train.run_directory import RunDirectory
 from danlu.train.step import Step
 from danlu.train.update import Update
@@ -66,6 +68,8 @@ class Trainer:
         metrics: by name, for evaluations; see `evaluate`.
         predict: what the metrics are told, ``predict(model, batch)``; by default (model(x), y) of a batch (x, y).
         evaluate_raw: also evaluate the weights that are trained, as "raw/…", where averaged ones are judged.
+        recalibrate: from how many batches BatchNorm's statistics are made where the optimizer's average is judged and shipped:
+            the callback `Recalibrate` takes part, unless one is given. 0 leaves them as they are.
         callbacks: who takes part; see `Callback`, and `plan` for their order.
         seed: for all that is random.
         out: the run's folder, or None; see `RunDirectory`.
@@ -108,6 +112,7 @@ class Trainer:
         metrics: Mapping[str, Metric] | None = None,
         predict: Predict = predict_pair,
         evaluate_raw: bool = False,
+        recalibrate: Steps = 16,
         callbacks: Sequence[Callback] = (),
         seed: int = 0,
         out: str | PathLike[str] | None = None,
@@ -117,13 +122,15 @@ class Trainer:
         observers: Sequence[Observer] | None = None,
         log_every: int | str | Duration | None = None,
     ) -> None:
-        values = {"accumulate": accumulate, "seed": seed, "evaluate_raw": evaluate_raw}
+        values = {"accumulate": accumulate, "seed": seed, "evaluate_raw": evaluate_raw, "recalibrate": recalibrate}
         check("Trainer", hints(Trainer.__init__), values)
         self.until = length_of("until", until)
         self.evaluate_every = length_of("evaluate_every", evaluate_every)
         self.log_every = None if log_every is None else length_of("log_every", log_every)
         self.callbacks = ordered(callbacks)
         self.model, self.optimizer = model_and_optimizer(model, optimizer, self.callbacks)
+        if self._wants_recalibration(recalibrate):
+            self.callbacks = ordered([*self.callbacks, Recalibrate(count=recalibrate)])
         self.loss, self.schedule, self.observers = counted(loss), schedule, observers
         self.accumulate, self.seed = accumulate, seed
         self.metrics, self.predict, self.evaluate_raw = dict(metrics or {}), predict, evaluate_raw
@@ -250,6 +257,10 @@ class Trainer:
         """Return the state to go on from, once."""
         state, self._loaded = self._loaded, None
         return state
+
+    def _wants_recalibration(self, batches: int) -> bool:
+        given = any(isinstance(each, Recalibrate) for each in self.callbacks)
+        return batches > 0 and not given and has_average(self.optimizer) and bool(batch_norms(self.model))
 
     def _claim(self) -> None:
         if self.directory is not None:
