@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from danlu.loss import LOSSES
+from danlu.loss import LOSSES, SmoothAll, SmoothOthers, SoftMedian, TrimmedMean, WinsorizedMean, cross_entropy, focal
 from danlu.train import OverWindow
 
 from .samples import CLASSES, SAMPLES, ranked
@@ -129,3 +129,39 @@ def test_the_order_of_the_items_does_not_matter(name):
     again, permuted = evaluated(SAMPLES[name], tuple(t[order] for t in batch))
     assert float(again.total) == pytest.approx(float(found.total), rel=1e-12)
     torch.testing.assert_close(permuted, gradient[order], rtol=1e-12, atol=1e-14)
+
+
+# GradNorm asks autograd for gradients in its forward pass, which no single graph holds
+@pytest.mark.parametrize("name", sorted(SAMPLES.keys() - {"grad_norm"}))
+def test_compiled_it_is_one_graph_with_the_same_numbers(name):
+    torch.compiler.reset()
+    sample = SAMPLES[name]
+    x, y, mask = data(6, 3)
+    whole, gradient = evaluated(sample, (x, y, mask))
+    compiled = torch.compile(lambda x: sample((x, y, mask)).total, fullgraph=True, backend="eager")
+    x = x.requires_grad_()
+    total = compiled(x)
+    assert float(total.detach()) == pytest.approx(float(whole.total), rel=1e-12)
+    torch.testing.assert_close(torch.autograd.grad(total, x)[0], gradient, rtol=1e-12, atol=1e-14)
+
+
+MADE = {
+    "all": lambda z, y, number: cross_entropy(z, y, smoothing=SmoothAll(number)),
+    "others": lambda z, y, number: cross_entropy(z, y, smoothing=SmoothOthers(number)),
+    "soft_median": lambda z, y, number: cross_entropy(z, y, reduce=SoftMedian(number)),
+    "trimmed": lambda z, y, number: cross_entropy(z, y, reduce=TrimmedMean(0.0, number)),
+    "winsorized": lambda z, y, number: cross_entropy(z, y, reduce=WinsorizedMean(number, number)),
+    "focal": lambda z, y, number: focal(z, y, gamma=number),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_in_a_compiled_function_is_checked_and_counts(name):
+    torch.compiler.reset()
+    x, y, _ = data(8, 3, masked=0.0)
+    loss = MADE[name]
+    compiled = torch.compile(lambda number: loss(x, y, number).total, fullgraph=True, backend="eager")
+    for number in (0.1, 0.2, 0.3):
+        assert float(compiled(number)) == pytest.approx(float(loss(x, y, number).total), rel=1e-12)
+    with pytest.raises(ValueError, match="must be in"):
+        torch.compile(lambda: loss(x, y, -0.5).total, backend="eager")()

@@ -56,7 +56,7 @@ def bi_tempered(
         ValueError: when the shapes do not fit, or a temperature is out of its range.
         TypeError: when the target is not a tensor of whole numbers.
     """
-    check("bi_tempered", hints(bi_tempered), {"t1": t1, "t2": t2})
+    check("bi_tempered", _RANGES, {"t1": t1, "t2": t2})
     z, y = flat("bi_tempered", logits, target)
     valid = y != ignore_index
     classes = z.shape[-1]
@@ -94,3 +94,6 @@ def _log_t(log_u: Tensor, t: float) -> Tensor:
 def _log_exp_t(x: Tensor, t: float) -> Tensor:
     """Log exp_t(x) = log(1 + (1 − t)·x)/(1 − t) for t ≥ 1 and x ≤ 0; x itself at t = 1."""
     return x if t == 1 else torch.log1p((1 - t) * x) / (1 - t)
+
+
+_RANGES = hints(bi_tempered)  # once, here: torch.compile cannot trace how they are found

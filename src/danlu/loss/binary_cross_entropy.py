@@ -40,7 +40,10 @@ def binary_cross_entropy(
     Raises:
         ValueError: when the shapes differ, or ε is not in [0, 1].
     """
-    check("binary_cross_entropy", hints(binary_cross_entropy), {"smoothing": smoothing})
+    check("binary_cross_entropy", _RANGES, {"smoothing": smoothing})
     z, y = paired("binary_cross_entropy", logits, target, mask)
     y = (1 - smoothing) * y + smoothing / 2
     return reduced(functional.binary_cross_entropy_with_logits(z, y.to(z.dtype), reduction="none"), mask, reduce)
+
+
+_RANGES = hints(binary_cross_entropy)  # once, here: torch.compile cannot trace how they are found

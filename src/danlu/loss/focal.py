@@ -48,7 +48,7 @@ def focal(
         ValueError: when the shapes do not fit, or γ is negative.
         TypeError: when the target is not a tensor of whole numbers.
     """
-    check("focal", hints(focal), {"gamma": gamma})
+    check("focal", _FOCAL, {"gamma": gamma})
     z, y = flat("focal", logits, target)
     valid = y != ignore_index
     weights, w = counted("focal", y, valid, class_weights, z)
@@ -86,7 +86,7 @@ def binary_focal(
     Raises:
         ValueError: when the shapes differ, or γ or α is out of its range.
     """
-    check("binary_focal", hints(binary_focal), {"gamma": gamma, "alpha": alpha})
+    check("binary_focal", _BINARY_FOCAL, {"gamma": gamma, "alpha": alpha})
     z, y = paired("binary_focal", logits, target, mask)
     nll = functional.softplus((1 - 2 * y) * z)  # −log p_t, without rounding p_t first
     return reduced((alpha * y + (1 - alpha) * (1 - y)) * _modulated(nll, gamma), mask, reduce)
@@ -97,3 +97,7 @@ def _modulated(nll: Tensor, gamma: float) -> Tensor:
     wrong = -torch.expm1(-nll)
     # at p = 1 the power's derivative is infinite for γ < 1, and that times 0 would be nan
     return wrong.clamp_min(torch.finfo(nll.dtype).tiny) ** gamma * nll
+
+
+_FOCAL = hints(focal)  # once, here: torch.compile cannot trace how they are found
+_BINARY_FOCAL = hints(binary_focal)

@@ -33,6 +33,9 @@ def huber(
     Raises:
         ValueError: when the shapes differ, or δ is not positive.
     """
-    check("huber", hints(huber), {"delta": delta})
+    check("huber", _RANGES, {"delta": delta})
     x, y = paired("huber", output, target, mask)
     return reduced(functional.huber_loss(x, y, reduction="none", delta=delta), mask, reduce)
+
+
+_RANGES = hints(huber)  # once, here: torch.compile cannot trace how they are found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,16 +45,20 @@ def logit_adjusted(
         The sum, the count, and the measure "accuracy" of the plain logits.
 
     Raises:
-        ValueError: when the shapes do not fit, τ is negative, or a class never occurs.
+        ValueError: when the shapes do not fit, τ is negative, or a class never occurs (not looked for under torch.compile).
         TypeError: when the target is not a tensor of whole numbers.
     """
-    check("logit_adjusted", hints(logit_adjusted), {"tau": tau})
+    check("logit_adjusted", _RANGES, {"tau": tau})
     z, y = flat("logit_adjusted", logits, target)
     check_per_class("logit_adjusted", "frequency", frequency, z.shape[-1])
-    if not bool((frequency > 0).all()):  # keep the frequencies on the CPU, and this waits for nothing
+    # keep the frequencies on the CPU, and this waits for nothing; compiled it would cut the graph in two
+    if not torch.compiler.is_compiling() and not bool((frequency > 0).all()):
         raise ValueError("logit_adjusted: every frequency must be above 0; a class that never occurs needs no logit: drop it")
     log_prior = (frequency / frequency.sum()).to(z).log()
     eps = share(smoothing, z.shape[-1])
     items = functional.cross_entropy(z + tau * log_prior, y, reduction="none", ignore_index=ignore_index, label_smoothing=eps)
     valid = y != ignore_index
     return with_accuracy(reduce(items, valid), z, y, valid)
+
+
+_RANGES = hints(logit_adjusted)  # once, here: torch.compile cannot trace how they are found

@@ -32,7 +32,7 @@ class SmoothAll:
     eps: Fraction
 
     def __post_init__(self) -> None:
-        check("SmoothAll", hints(SmoothAll), vars(self))
+        check("SmoothAll", _RANGES, vars(self))
 
     def uniform(self, classes: int) -> float:
         """Return ε itself."""
@@ -54,7 +54,7 @@ class SmoothOthers:
     eps: Fraction
 
     def __post_init__(self) -> None:
-        check("SmoothOthers", hints(SmoothOthers), vars(self))
+        check("SmoothOthers", _RANGES, vars(self))
 
     def uniform(self, classes: int) -> float:
         """Return ε·K/(K − 1).
@@ -74,3 +74,6 @@ class SmoothOthers:
 def share(smoothing: Smoothing | None, classes: int) -> float:
     """Return how much of the target is spread evenly over all `classes`; 0 without smoothing."""
     return 0.0 if smoothing is None else smoothing.uniform(classes)
+
+
+_RANGES = hints(SmoothAll)  # once, here: torch.compile cannot trace how they are found

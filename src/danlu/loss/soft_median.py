@@ -40,7 +40,7 @@ class SoftMedian:
     tau: Positive = 0.1
 
     def __post_init__(self) -> None:
-        check("SoftMedian", hints(SoftMedian), vars(self))
+        check("SoftMedian", _RANGES, vars(self))
 
     def by_rank(self, rank: Tensor, n: Tensor) -> Tensor:
         """Return exp(−distance from the middle/(τ·n)), 1 at the middle."""
@@ -50,3 +50,6 @@ class SoftMedian:
     def __call__(self, losses: Tensor, weights: Tensor | None) -> LossSum:
         """Return n times the soft median, and n."""
         return ranked_sum("SoftMedian", self, losses, weights)
+
+
+_RANGES = hints(SoftMedian)  # once, here: torch.compile cannot trace how they are found

@@ -98,6 +98,9 @@ def _kept(shares: TrimmedMean | WinsorizedMean, n: Tensor) -> tuple[Tensor, Tens
 
 
 def _check(owner: str, shares: TrimmedMean | WinsorizedMean) -> None:
-    check(owner, hints(type(shares)), vars(shares))
+    check(owner, _RANGES, vars(shares))
     if not shares.low + shares.high < 1:
         raise ValueError(f"{owner}: low + high must be below 1, or nothing is left; got {shares.low} and {shares.high}")
+
+
+_RANGES = hints(TrimmedMean)  # once, here: torch.compile cannot trace how they are found
