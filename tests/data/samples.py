@@ -19,6 +19,11 @@ IMAGES = {
     "mirror_shift": (image.MirrorShift(3), image.MirrorShift(0), image.MirrorShift(5)),
     "noise": (image.Noise(), image.Noise(0.0), image.Noise(0.1)),
     "normalise": (image.Normalise((0.5,), (0.25,)), image.Normalise(), image.Normalise((0.5, 0.4, 0.3), (0.25,))),
+    "rand_augment": (
+        image.RandAugment(3, 0.5, ("rotate", "shear", "shift", "contrast", image.Cutout(3))),
+        image.RandAugment(0),
+        image.RandAugment(3, 0.9),
+    ),
     "resized_crop": (image.ResizedCrop(), image.ResizedCrop(1.0, 1.0), image.ResizedCrop(0.5)),
     "saturation": (image.Saturation(), image.Saturation(0.0), image.Saturation(0.8)),
     "shift": (image.Shift(3), image.Shift(0), image.Shift(3, fill=0.5)),

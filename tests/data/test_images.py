@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from danlu.data import image
+from danlu.data import Chain, image, text
 from danlu.data.uniforms import normal, uniforms
+from danlu.keyed import generator
 
 from .samples import pictures
 
@@ -254,3 +255,41 @@ def test_light_is_torchvisions():
         u, v = numbers(law, x)
         expected = [theirs(p, 0.4 + 1.2 * w).numpy() for p, w in zip(x, v[:, 0], strict=True)]
         close(law.apply(x, u), expected)
+
+
+def test_rand_augment_applies_its_picks_in_turn():
+    x = pictures(24)
+    own = image.Cutout(4)
+    law = image.RandAugment(2, 0.5, ("nothing", "rotate", "shear", "shift", "brightness", "contrast", "saturation", own))
+    u, v = numbers(law, x)
+    made = [Chain(), image.Affine(15.0), image.Affine(0.0, shear=0.15), image.Affine(0.0, shift=0.225)]
+    made += [image.Brightness(0.45), image.Contrast(0.45), image.Saturation(0.45), own]
+    each = 1 + 5
+    assert law.numbers(x.shape[1:]) == u.shape[1] == 2 * each
+    seen = set()
+    for i, found in enumerate(law.apply(x, u)):
+        expected = x[i : i + 1]
+        for pick in range(2):
+            start = pick * each
+            k = int(v[i, start] * len(made))
+            seen.add(k)
+            count = made[k].numbers(x.shape[1:])
+            expected = made[k].apply(expected, u[i : i + 1, start + 1 : start + 1 + count])
+        assert torch.equal(found, expected[0])
+    assert seen == set(range(8))
+
+
+def test_rand_augment_draws_its_laws_evenly():
+    paint = tuple(image.Cutout(99, fill=float(value)) for value in (1, 2, 3, 4))
+    found = image.RandAugment(1, laws=paint)(torch.zeros(4000, 1, 1, 1), generator(0)).flatten()
+    share = torch.bincount(found.long(), minlength=5)[1:] / 4000
+    np.testing.assert_allclose(share.numpy(), 0.25, atol=5 * math.sqrt(0.25 * 0.75 / 4000))
+
+
+def test_rand_augment_refuses_what_is_no_law():
+    with pytest.raises(ValueError, match="RandAugment: no law 'rotation'; did you mean 'rotate'"):
+        image.RandAugment(laws=("rotation",))
+    with pytest.raises(ValueError, match="at least one law"):
+        image.RandAugment(laws=())
+    with pytest.raises(ValueError, match="laws must be of images, got SwapTokens"):
+        image.RandAugment(laws=(text.SwapTokens(0),))

@@ -31,7 +31,12 @@ def test_every_augmentation_is_sampled():
     kinds = {name: AUGMENTATIONS.get(name).kind for name in augmentations()}
     assert {name for name, kind in kinds.items() if kind == "images"} == set(IMAGES)
     assert {name for name, kind in kinds.items() if kind == "tokens"} == set(TOKENS)
-    assert {name for name, kind in kinds.items() if kind not in {"images", "tokens"}} == {"back_translation", "cutmix", "mixup"}
+    assert {name for name, kind in kinds.items() if kind == "pairs"} == {"cutmix", "mixup"}
+    assert {name for name, kind in kinds.items() if kind == "texts"} == {
+        "back_translation",
+        "insert_synonyms",
+        "replace_by_synonyms",
+    }
 
 
 @pytest.mark.parametrize("name", augmentations())

@@ -116,3 +116,53 @@ def test_back_translation_calls_the_users_translators():
         text.BackTranslation(lambda texts: texts[1:], back, 1.0)(words)
     with pytest.raises(ValueError, match=r"BackTranslation: probability must be in \[0, 1\], got 2"):
         text.BackTranslation(there, back, 2.0)
+
+
+THESAURUS = {"b": ["B1", "B2"], "d": ["D"], "e": ["E1", "E2", "E3"], "f": []}
+WORDS = ["a b c d e", "b  b b b b b b b b", " x\ty ", "", "d", "f e d c b a b c d e f"]
+
+
+def drawn(seed, texts):
+    """The numbers that a call with this generator looks up."""
+    u = uniforms(int(torch.randint(2**63 - 1, (), generator=generator(seed))), torch.arange(len(texts)), 3 * 11)
+    return u.double().tolist()
+
+
+def test_words_are_replaced_by_their_synonyms():
+    for seed in range(20):
+        found = text.ReplaceBySynonyms(THESAURUS, 0.3)(WORDS, generator(seed))
+        for old, new, u in zip(WORDS, found, drawn(seed, WORDS), strict=True):
+            words = old.split()
+            known = sorted((u[3 * i], i) for i, word in enumerate(words) if THESAURUS.get(word))
+            for _, i in known[: math.ceil(0.3 * len(words))]:
+                of = THESAURUS[words[i]]
+                words[i] = of[int(u[3 * i + 1] * len(of))]
+            assert new == (" ".join(words) if known else old)
+
+
+def test_synonyms_are_inserted():
+    for seed in range(20):
+        found = text.InsertSynonyms(THESAURUS, 0.3)(WORDS, generator(seed))
+        for old, new, u in zip(WORDS, found, drawn(seed, WORDS), strict=True):
+            words = old.split()
+            known, after = [word for word in words if THESAURUS.get(word)], list(words)
+            for k in range(math.ceil(0.3 * len(words)) if known else 0):
+                of = THESAURUS[known[int(u[3 * k] * len(known))]]
+                after.insert(int(u[3 * k + 2] * (len(after) + 1)), of[int(u[3 * k + 1] * len(of))])
+            assert new == (" ".join(after) if known else old)
+
+
+@pytest.mark.parametrize("law", [text.ReplaceBySynonyms, text.InsertSynonyms])
+def test_synonyms_are_a_function_of_seed_and_place(law):
+    state = torch.get_rng_state()
+    found = law(THESAURUS, 0.5)(WORDS, generator(1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert found == law(THESAURUS, 0.5)(WORDS, generator(1)) != law(THESAURUS, 0.5)(WORDS, generator(2))
+    assert found[:2] == law(THESAURUS, 0.5)(WORDS[:2], generator(1))  # whatever else is in the batch
+    assert law(THESAURUS, 0.0)(WORDS, generator(1)) == WORDS
+    assert law(THESAURUS, 0.5)([], generator(1)) == []
+    sets = {word: set(of) for word, of in THESAURUS.items()}
+    assert law(lambda word: sets.get(word, ()), 0.5)(WORDS, generator(1)) == found
+    assert "cat" in law({"b": "cat"}, 0.5)(["b"], generator(0))[0]  # one word, not three letters
+    with pytest.raises(ValueError, match=rf"{law.__name__}: rate must be in \[0, 1\], got 2"):
+        law(THESAURUS, 2.0)

@@ -5,6 +5,7 @@ from danlu.data.image.erase import Cutout, Erase
 from danlu.data.image.flip import Flip, UpsideDown
 from danlu.data.image.foreign import Foreign
 from danlu.data.image.noise import Noise, Normalise
+from danlu.data.image.rand_augment import RandAugment
 from danlu.data.image.shift import MirrorShift, Shift
 from danlu.data.image.warp import Affine, Jitter, ResizedCrop
 
@@ -21,6 +22,7 @@ __all__ = [
     "MirrorShift",
     "Noise",
     "Normalise",
+    "RandAugment",
     "ResizedCrop",
     "Saturation",
     "Shift",
