@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.prune import l1_unstructured
 
 from danlu.layers import (
     Gain,
@@ -209,6 +210,18 @@ def test_lsuv_leaves_standardised_layers_alone_and_undoes_what_fails():
         lsuv(model, lambda model: model(torch.ones(1, 4) * torch.arange(5.0)[:, None]))
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
     assert lsuv(model[:2], lambda model: model(torch.randn(64, 4, generator=torch.Generator().manual_seed(0)))).keys() == {"1"}
+
+
+@pytest.mark.parametrize(
+    "parametrised", [weight_norm, nn.utils.spectral_norm, lambda layer: l1_unstructured(layer, "weight", 0.3)]
+)
+def test_lsuv_refuses_weights_that_are_made_from_others(parametrised):
+    model = nn.Sequential(nn.Linear(4, 4), parametrised(nn.Linear(4, 4)))
+    x, before = torch.randn(16, 4), model[0].weight.clone()
+    with pytest.raises(ValueError, match="lsuv: the weight of '1' is made from other parameters, as by weight_norm"):
+        lsuv(model, lambda model: model(x))
+    assert torch.equal(model[0].weight, before)
+    assert lsuv(model, lambda model: model[0](x)).keys() == {"0"}  # where it is not called it may stand
 
 
 def test_lsuv_says_when_it_does_not_arrive():

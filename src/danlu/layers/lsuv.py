@@ -35,7 +35,8 @@ def lsuv(
         The standard deviation of every layer's outputs before it was scaled, behind layers that already were, by name.
 
     Raises:
-        ValueError: when the outputs of a layer are constant or not finite, as behind zero weights: zero residuals afterwards.
+        ValueError: when the outputs of a layer are constant or not finite, as behind zero weights: zero residuals afterwards;
+            or when its weight is no parameter but made from others, as by weight_norm, spectral_norm or pruning.
         RuntimeError: when a variance is not within the tolerance after the last attempt. The weights are then as before.
     """
     check("lsuv", hints(lsuv), {"tolerance": tolerance, "attempts": attempts})
@@ -59,6 +60,9 @@ def lsuv(
 
 
 def _scale(model: nn.Module, run: Callable[[nn.Module], Any], module: Any, name: str, tolerance: float, attempts: int) -> float:
+    if "weight" not in dict(module.named_parameters(recurse=False)):
+        what = f"the weight of {name!r} is made from other parameters, as by weight_norm"
+        raise ValueError(f"lsuv: {what}, and cannot be scaled; put the parametrisation on afterwards")
     outputs: list[Tensor] = []
     hook = module.register_forward_hook(lambda module, args, y: outputs.append(y.double()))
     first = None
