@@ -117,6 +117,20 @@ def test_the_order_is_that_of_the_calls():
     assert torch.equal(model.unused.running_mean, torch.zeros(4, dtype=torch.float64))
 
 
+class ByName(nn.BatchNorm1d):
+    """Called with its input by name."""
+
+    def __call__(self, x):
+        return super().__call__(input=x)
+
+
+def test_a_layer_may_be_called_by_name():
+    plain, by_name = nn.BatchNorm1d(4).double(), ByName(4).double()
+    assert recalibrate(plain, ragged, call) == recalibrate(by_name, ragged, call)
+    assert torch.equal(by_name.running_var, plain.running_var)
+    assert not torch.equal(plain.running_mean, torch.zeros(4))
+
+
 @pytest.mark.parametrize(
     ("batches", "words"),
     [([], "gave no batch"), ([torch.zeros(1, 4, dtype=torch.float64)], "1 saw 1 numbers per channel")],

@@ -206,12 +206,12 @@ class _Seen:
     def watching(self, *, at_once: bool = False) -> Iterator[None]:
         """Take in what the layer sees; `at_once`, it is given the statistics of each input for that input."""
 
-        def see(_: nn.Module, args: tuple[Any, ...]) -> None:
-            own = self._join(args[0])
+        def see(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            own = self._join((*args, *named.values())[0])
             if at_once:
                 self._write(*own)
 
-        hook = self.norm.register_forward_pre_hook(see)
+        hook = self.norm.register_forward_pre_hook(see, with_kwargs=True)
         try:
             yield
         finally:
