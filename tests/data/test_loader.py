@@ -2,11 +2,12 @@
 """The keyed loader: the same samples, augmentation included, whoever reads them and wherever one begins."""
 
 import random
+import signal
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from danlu.data import Loader, TensorLoader
 
@@ -110,6 +111,8 @@ class Stream(IterableDataset):
         (lambda: Loader(Noisy(), batch=0), r"Loader: batch must be in [1, inf), got 0"),
         (lambda: Loader(Noisy(9), batch=4, world=2), "every rank needs a sample of every batch: rank 0 of 2, smallest batch 1"),
         (lambda: Loader(Noisy(8), batch=4, rank=2, world=2), "rank 2 of 2"),
+        (lambda: Loader(Noisy(), batch=4, num_workers=2), "Loader: takes no num_workers; use workers="),
+        (lambda: Loader(Noisy(), batch=4, sampler=range(3)), "Loader: takes no sampler; use shuffle= or weights="),
         (lambda: Loader(Stream(), batch=4), "an IterableDataset has no order to key"),
     ],
 )
@@ -118,6 +121,27 @@ def test_refused(make, message):
         make()
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+class Opened:
+    """A dataset that each worker opens for itself."""
+
+    number = -1
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return self.number, signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def opened(worker):
+    get_worker_info().dataset.dataset.number = worker
+
+
+def test_a_worker_is_started_by_the_users_function_too():
+    found = list(Loader(Opened(), batch=4, workers=2, worker_init_fn=opened).epoch(0))
+    assert [(set(number.tolist()), bool(quiet.all())) for number, quiet in found] == [({0}, True), ({1}, True)]
 
 
 def test_weights_draw_the_samples_that_a_tensor_loader_draws():

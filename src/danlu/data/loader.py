@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, final
 
 import numpy as np
@@ -22,6 +23,14 @@ __all__ = ["Loader"]
 
 Count = Annotated[int, Interval(1, math.inf, "left")]
 Index = Annotated[int, Interval(0, math.inf, "left")]
+
+_INSTEAD = {
+    "num_workers": "workers=",
+    "batch_size": "batch=",
+    "generator": "seed=",
+    "sampler": "shuffle= or weights=",
+    "batch_sampler": "batch=, shuffle= or weights=",
+}
 
 
 @final
@@ -46,10 +55,12 @@ class Loader:
         world: processes that train together.
         weights: w, shape (n,): an epoch is then n draws with P(sample i) = wᵢ/Σw, such as `balancing_weights`. A sample
             that comes twice in an epoch is the same twice.
-        options: more for the DataLoader, such as ``collate_fn``, ``pin_memory`` or ``prefetch_factor``.
+        options: more for the DataLoader, such as ``collate_fn``, ``pin_memory`` or ``prefetch_factor``. A
+            ``worker_init_fn`` is called with each worker's number, after torch has seeded the worker; the dataset is
+            ``get_worker_info().dataset.dataset`` there.
 
     Raises:
-        TypeError: for a dataset that can only be iterated over.
+        TypeError: for a dataset that can only be iterated over, or an option of the DataLoader's that has another name here.
         ValueError: for a value out of its range, no sample, or a batch in which a rank would have no sample.
     """
 
@@ -69,6 +80,9 @@ class Loader:
     ) -> None:
         given = {"batch": batch, "shuffle": shuffle, "drop_last": drop_last, "workers": workers, "rank": rank, "world": world}
         check("Loader", hints(Loader.__init__), given)
+        for name in options:
+            if name in _INSTEAD:
+                raise TypeError(f"Loader: takes no {name}; use {_INSTEAD[name]}")
         if isinstance(dataset, IterableDataset):
             raise TypeError("Loader: an IterableDataset has no order to key; give a dataset with len and [i]")
         self.dataset, self.rows = dataset, len(dataset)  # pyrefly: ignore[bad-argument-type]
@@ -104,13 +118,15 @@ class Loader:
         """
         rows = order(self.rows, self.seed, epoch, shuffle=self.shuffle, weights=self.weights).tolist()
         starts = range(start * self.batch, self.batches * self.batch, self.batch)
+        options = dict(self.options)
+        also = options.pop("worker_init_fn", None)
         batches = DataLoader(
             _Keyed(self.dataset, self.seed, epoch),
             batch_sampler=[rows[i : i + self.batch][self.rank :: self.world] for i in starts],
             num_workers=self.workers,
             generator=generator(self.seed, "workers", epoch),  # else it draws from torch's own
-            worker_init_fn=_quiet,
-            **self.options,
+            worker_init_fn=partial(_start, also),
+            **options,
         )
         try:
             yield from batches
@@ -152,6 +168,8 @@ def _put_back() -> Iterator[None]:
         np.random.set_state(saved[2])  # noqa: NPY002
 
 
-def _quiet(worker: int) -> None:
+def _start(also: Callable[[int], None] | None, worker: int) -> None:
     """Ctrl-C goes to all processes of a terminal; the update under way still needs its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if also is not None:
+        also(worker)
