@@ -116,6 +116,13 @@ def test_what_is_no_batch_of_images_is_refused(name):
         IMAGES[name][0](torch.zeros(2, 3, 8, 8, dtype=torch.uint8), generator(0))
 
 
+@pytest.mark.parametrize("name", sorted(BATCHED))
+def test_nothing_stays_nothing(name):
+    batch = batch_of(name)
+    for empty in (batch[:0], *([] if name in IMAGES else [batch[:, :0], batch[:0, :0]])):
+        assert all(x.shape == empty.shape and x.dtype == empty.dtype for x in parts(BATCHED[name][0](empty, generator(0))))
+
+
 def test_tokens_have_two_dimensions():
     with pytest.raises(ValueError, match=r"DeleteTokens: takes a batch of tokens \(N, T\), got shape \[3\]"):
         TOKENS["delete_tokens"][0](torch.zeros(3), generator(0))

@@ -120,5 +120,7 @@ class ResizedCrop(Augmentation):
 
 def _warped(images: Tensor, maps: Tensor, fill: float) -> Tensor:
     """Read x at maps·(q, 1), with the value `fill` beyond the edge."""
+    if not images.numel():
+        return images  # torch reads no places of nothing
     places = functional.affine_grid(maps.to(images), list(images.shape), align_corners=False)
     return functional.grid_sample(images - fill, places, align_corners=False) + fill

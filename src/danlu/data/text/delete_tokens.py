@@ -39,6 +39,8 @@ class DeleteTokens(Augmentation):
 
     def apply(self, batch: Tensor, u: Tensor) -> Tensor:
         """Keep what is kept, in its order."""
+        if not batch.numel():
+            return batch
         token = batch != self.pad
         highest = torch.where(token, u, torch.zeros_like(u)).argmax(1, keepdim=True)
         kept = (u >= self.rate).scatter(1, highest, value=True) & token
