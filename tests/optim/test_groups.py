@@ -89,6 +89,21 @@ def test_each_setting_comes_from_the_first_rule_that_sets_it():
     assert sorted(found) == sorted(name for name, _ in Tiny().named_parameters())
 
 
+def test_a_bare_table_is_taken_out_of_the_matrices_by_its_name():
+    model = Tiny()
+    muon = when("matrix", optimizer="muon", lr=0.02)
+    named = when("pos*", optimizer="adamw", lr=1e-3, weight_decay=0.0)
+    plain, told = (optim.create("adamw", optim.groups(model, *rules)) for rules in ((muon,), (named, muon)))
+
+    def of(optimizer, p):
+        return next(group for group in optimizer.param_groups if any(p is q for q in group["params"]))
+
+    assert of(plain, model.pos)["rule"].name == "muon"
+    found = of(told, model.pos)
+    assert (found["rule"].name, found["lr"], found["weight_decay"]) == ("adamw", 1e-3, 0.0)
+    assert of(told, model.blocks[0][0].weight)["rule"].name == "muon"
+
+
 def test_lr_factors_multiply_the_optimizers_lr_and_survive_a_schedule():
     model = Tiny()
     optimizer = optim.AdamW(optim.groups(model, when("head", lr_factor=0.5)), lr=1e-2)

@@ -21,7 +21,8 @@ def roles(model: nn.Module, head: str | None = None) -> dict[str, Role]:
     """Return the role of every parameter, by name.
 
     Module types decide, then the shape with its 1s left out: an (O, 1, 1, 1) gain is a vector, a (1, N, D) table a matrix. A
-    weight that an embedding owns, tied or not, is an embedding. The head is the last linear layer in order of definition.
+    weight that an embedding owns, tied or not, is an embedding; a table that no layer owns (`pos_embed`) is a matrix, which
+    `when` takes by its name. The head is the last linear layer in order of definition.
 
     Args:
         model: the model; a parameter that is used twice has its first name.
