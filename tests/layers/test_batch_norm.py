@@ -55,6 +55,17 @@ def test_frozen_is_eval_for_ever():
     model.load_state_dict(network().state_dict())
 
 
+def test_frozen_loads_states_without_the_count_of_batches():
+    model, state = network(), network().state_dict()
+    freeze_batch_norm(model)
+    old = {name: value + 1.0 for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    model.load_state_dict(old)
+    assert torch.equal(model[1].running_var, old["1.running_var"])
+    assert "1.num_batches_tracked" not in old  # what is loaded is left as it is
+    with pytest.raises(RuntimeError, match=r"1\.running_var"):
+        model.load_state_dict({name: value for name, value in old.items() if name != "1.running_var"})
+
+
 def test_frozen_needs_statistics():
     with pytest.raises(ValueError, match="keeps no running statistics"):
         freeze_batch_norm(nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False)))

@@ -10,6 +10,7 @@ from danlu.layers import (
     RMSNorm,
     StandardizedConv2d,
     StandardizedLinear,
+    freeze_batch_norm,
     residual_scales,
     standardized,
     without_norms,
@@ -89,6 +90,12 @@ def test_the_bare_twin_differs_in_norms_alone(build):
     assert twin(torch.randn(2, 1, 8, 8)).shape == (2, 10)
     with pytest.raises(ValueError, match="has no normalisation below it"):
         without_norms(twin)
+
+
+def test_frozen_batch_norms_leave_too():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    freeze_batch_norm(model)
+    assert isinstance(without_norms(model)[1], nn.Identity)
 
 
 def test_standardized_takes_weights_over_and_keeps_what_it_is_told():

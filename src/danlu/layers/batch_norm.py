@@ -21,7 +21,8 @@ class FrozenBatchNorm(nn.Module):
     """y = γ·(x − mean)/√(var + ε) + β with all four fixed, in training too: batch norm that is no longer trained.
 
     For fine-tuning with batches too small for statistics, and for stages that shall not change: `train` and `requires_grad_` do
-    not wake it. Its state has the names of a batch norm's, so that either loads what the other saved.
+    not wake it. Its state has the names of a batch norm's, so that either loads what the other saved;
+    old checkpoints may lack the count of batches.
 
     Args:
         norm: the trained batch norm to take over.
@@ -50,6 +51,13 @@ class FrozenBatchNorm(nn.Module):
         return nn.functional.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
         )
+
+    def _load_from_state_dict(  # pyrefly: ignore[bad-override]
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        if self.num_batches_tracked is not None:  # as torch's own does: what is from before 0.4.1 has no such count
+            state_dict.setdefault(f"{prefix}num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def freeze_batch_norm(model: nn.Module) -> list[str]:

@@ -8,13 +8,14 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from danlu.layers.batch_norm import FrozenBatchNorm
 from danlu.layers.rms_norm import RMSNorm
 from danlu.layers.standardized import StandardizedConv2d, StandardizedLinear
 from danlu.ranges import Positive, check, hints
 
 __all__ = ["standardized", "without_norms"]
 
-_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm, RMSNorm)
+_NORMS = (_NormBase, FrozenBatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm, RMSNorm)
 Model = TypeVar("Model", bound=nn.Module)
 
 
