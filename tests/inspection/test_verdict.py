@@ -94,3 +94,15 @@ def test_a_picture_has_a_panel_per_layer(tmp_path):
     assert (tmp_path / "g.png").stat().st_size > 5000
     with pytest.raises(ValueError, match="inspect a run"):
         heatmaps([Reading(0)], "weights")
+
+
+def test_one_stray_element_does_not_empty_the_pictures():
+    def strayed(g):
+        return torch.where(torch.arange(g.numel()).view_as(g) == 5, 2.0**-60, g) if g.numel() > 100 else g
+
+    plain, stray = (
+        heatmaps([reading(mlp(), step, change=change) for step in range(2)], "gradients") for change in (lambda g: g, strayed)
+    )
+    assert stray.axes[0].get_ylim() == plain.axes[0].get_ylim()
+    low, high = plain.axes[0].get_ylim()
+    assert 4 < high - low < 24

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["heatmaps"]
 
+_SEEN = 0.02  # a paler share is not seen; one stray element would else leave most of every panel empty
+
 
 def heatmaps(readings: Sequence[Reading], what: Literal["weights", "gradients"]) -> Figure:
     """Draw a panel per layer: time across, log₂|x| upward, darker where more elements are.
+
+    Magnitudes that nowhere have 2 % of a layer's elements are cut off above and below.
 
     Args:
         readings: at least one, in order.
@@ -30,6 +34,7 @@ def heatmaps(readings: Sequence[Reading], what: Literal["weights", "gradients"])
         ImportError: without matplotlib (``pip install 'danlu[plot]'``).
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     names = list(dict.fromkeys(name for reading in readings for name in reading.layers))
     if not names:
@@ -39,7 +44,7 @@ def heatmaps(readings: Sequence[Reading], what: Literal["weights", "gradients"])
     figure = Figure(figsize=(3.2 * columns, 0.4 + 2.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     counts = {name: _counts(readings, name, what) for name in names}
-    used = np.flatnonzero(sum(np.nansum(x, axis=1) for x in counts.values()))
+    used = np.flatnonzero(sum(np.nan_to_num(x).max(axis=1) >= _SEEN for x in counts.values()))
     low, high = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 128)
     steps = [reading.step for reading in readings]
     edges = [*steps, steps[-1] + max(1, (steps[-1] - steps[0]) // max(1, len(steps) - 1))]
@@ -48,6 +53,7 @@ def heatmaps(readings: Sequence[Reading], what: Literal["weights", "gradients"])
         axis.pcolormesh(edges, np.arange(low, high + 1) - 64, shares, cmap="Blues", vmin=0.0, rasterized=True)
         axis.set_title(name, fontsize=8)
         axis.tick_params(labelsize=7)
+        axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axis in list(axes.flat)[len(names) :]:
         axis.set_visible(False)
     figure.supxlabel("update", fontsize=8)
