@@ -1,9 +1,10 @@
 """Pictures of traces, and the rate that they are drawn at."""
 
 import pytest
+import torch
 
 from danlu import optim
-from danlu.surface import Quadratic, Rosenbrock, best_lr, picture, trace
+from danlu.surface import Quadratic, Rosenbrock, best_lr, picture, plane_picture, trace
 
 HEADS = {"png": b"\x89PNG", "svg": b"<?xml"}
 
@@ -20,6 +21,16 @@ def test_a_picture_is_written_and_repeats_itself(kind, tmp_path):
     assert first.startswith(HEADS[kind])
     assert first == second
     assert first != third
+
+
+@pytest.mark.parametrize("corner", [0.0, -1.0, float("inf")])
+def test_a_plane_may_have_any_loss(corner, tmp_path):
+    pytest.importorskip("matplotlib")
+    x = torch.linspace(-1, 1, 8, dtype=torch.float64)
+    loss = 1 + x.square()[:, None] + x.square()
+    loss[0, 0] = corner
+    plane_picture(tmp_path / "plane.png", (x, x, loss), torch.stack([x, x], 1))
+    assert (tmp_path / "plane.png").read_bytes().startswith(HEADS["png"])
 
 
 def test_the_best_rate_of_gradient_descent_is_known():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import cycle
 from os import PathLike
 
 import numpy as np
@@ -100,9 +101,11 @@ def png(
     axes = figure.subplots()
     points = min(total, _POINTS)
     steps = [i * total // points for i in range(points + 1)]
-    for label, schedule in schedules.items():
+    for (label, schedule), dash in zip(schedules.items(), cycle(("-", "--", "-.", ":")), strict=False):  # two may be one line
         rates = [lr * schedule.factor(k, total, steps_per_epoch) for k in steps]
-        axes.step(steps, rates, where="post", label=label, linewidth=1.6)  # rate k holds for the whole of update k
+        axes.step(
+            steps, rates, where="post", label=label, linewidth=1.6, linestyle=dash
+        )  # rate k holds for the whole of update k
     axes.set(xlim=(0, total), ylim=(0, 1.05 * lr), xlabel="update", ylabel="learning rate")
     axes.yaxis.set_major_formatter("{x:.3g}")
     axes.grid(alpha=0.25)

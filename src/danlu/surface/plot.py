@@ -35,8 +35,8 @@ def picture(path: str | PathLike[str], surface: Surface, traces: Mapping[str, Tr
         ImportError: without matplotlib, which is the extra ``danlu[plot]``.
     """
     axes = _contours(surface.grid(240, 200) if surface.cost == 1 else surface.grid(72, 60))
-    for point in surface.minima:
-        axes.plot(*point, marker="*", markersize=11, color="black", linestyle="none", zorder=4)
+    if surface.minima:
+        axes.plot(*zip(*surface.minima, strict=True), "*", markersize=11, color="black", label="lowest", zorder=4)
     for (label, trace), colour, dash in zip(traces.items(), cycle(_COLOURS), cycle(_DASHES), strict=False):
         _line(axes, trace.evaluated[0, 0], label, color=colour, linestyle=dash)
     first = next(iter(traces.values())).points[0, 0, 0]
@@ -77,11 +77,15 @@ def _contours(grid: tuple[Tensor, Tensor, Tensor], *, lines: bool = False) -> An
         raise ImportError("a picture needs matplotlib: pip install 'danlu[plot]'") from None
     axes: Any = Figure(figsize=(6.4, 5.2), dpi=150, layout="constrained").subplots()
     x, y, f = grid
-    depth = f if lines else f - f.min()
-    axes.contourf(*_plain(x, y, (depth + _SOFT * depth.max()).log()), levels=_LEVELS, cmap="Greys_r", alpha=0.35)
+    grey = {"cmap": "Greys_r", "alpha": 0.35}
     if lines:
-        numbers = axes.contour(*_plain(x, y, f), levels=_quantiles(f), colors="#555555", linewidths=0.6)
-        axes.clabel(numbers, fontsize=7, fmt="%.3g")
+        levels = _quantiles(f)
+        bands = sorted({*levels, *(x.item() for x in f[f.isfinite()].aminmax())})
+        axes.contourf(*_plain(x, y, f), levels=bands, norm="log" if bands[0] > 0 else None, **grey)
+        axes.clabel(axes.contour(*_plain(x, y, f), levels=levels, colors="#555555", linewidths=0.6), fontsize=7, fmt="%.3g")
+    else:
+        depth = f - f.min()
+        axes.contourf(*_plain(x, y, (depth + _SOFT * depth.max()).log()), levels=_LEVELS, **grey)
     axes.set(xlim=(x[0].item(), x[-1].item()), ylim=(y[0].item(), y[-1].item()))
     return axes
 

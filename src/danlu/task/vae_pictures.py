@@ -51,9 +51,10 @@ def _scatter(places: Tensor, labels: Tensor) -> Figure:
     for digit, colour in enumerate(_COLOURS):
         x, y = places[labels == digit].T.tolist()
         axis.scatter(x, y, s=42, marker=f"${digit}$", color=colour, linewidths=0.3)
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
     for radius, share in ((1.0, "39 %"), (2.0, "86 %")):  # 1 − exp(−r²/2) of a standard normal lie within
         axis.add_patch(Circle((0, 0), radius, fill=False, color="#808080", linewidth=0.7, linestyle=":", zorder=0))
-        axis.annotate(share, (0, radius), color="#606060", fontsize=7, ha="center", va="bottom")
+        axis.annotate(share, (0, radius), color="#606060", fontsize=7, ha="center", va="center", bbox=ground, zorder=3)
     axis.set(xlabel="z₁", ylabel="z₂", title="Held-out digits in the latent plane", aspect="equal")
     axis.grid(color="#808080", alpha=0.2, linewidth=0.6)
     told = "each digit stands at its mean of q(z|x); dotted: how much of the prior N(0, 1) lies inside"
