@@ -106,3 +106,12 @@ def test_one_stray_element_does_not_empty_the_pictures():
     assert stray.axes[0].get_ylim() == plain.axes[0].get_ylim()
     low, high = plain.axes[0].get_ylim()
     assert 4 < high - low < 24
+
+
+def test_one_nan_among_millions_is_not_none():
+    """It was "0.00% of the gradient"."""
+    seen = reading(nn.Linear(16, 4))
+    layer = seen.layers["weight"]
+    sick = dataclasses.replace(layer, gradient=dataclasses.replace(layer.gradient, nonfinite=1 / 2**24))
+    (verdict,) = verdicts([Reading(0, {"weight": sick})])
+    assert verdict.text == "5.96e-06 % of the gradient is inf or nan"

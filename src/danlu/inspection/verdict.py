@@ -68,11 +68,20 @@ def verdicts(readings: Sequence[Reading]) -> list[Verdict]:
 def _sick(layer: Layer) -> Iterator[tuple[str, str, str]]:
     g = layer.gradient
     if g.nonfinite:
-        yield "non-finite", f"{g.nonfinite:.2%} of the gradient is inf or nan", "lower lr, clip, or train in bf16 or fp32"
+        yield (
+            "non-finite",
+            f"{100 * g.nonfinite:.3g} % of the gradient is inf or nan",
+            "lower lr, clip, or train in bf16 or fp32",
+        )
     if g.zeros > _DEAD:
-        yield "dead", f"{g.zeros:.1%} of the gradient is 0", "dead ReLUs or unused inputs: lower lr, or another activation"
+        yield (
+            "dead",
+            f"{100 * g.zeros:.4g} % of the gradient is 0",
+            "dead ReLUs or unused inputs: lower lr, or another activation",
+        )
     elif g.top > _TAIL and layer.gradients.total >= _ELEMENTS:
-        text = f"1 % of the elements hold {g.top:.0%} of the gradient's energy (normal: 8 %), excess kurtosis {g.kurtosis:.3g}"
+        share = f"1 % of the elements hold {100 * g.top:.0f} % of the gradient's energy (normal: 8 %)"
+        text = f"{share}, excess kurtosis {g.kurtosis:.3g}"
         yield "long tail", text, "adaptive clipping, a sign or atan2 direction, or class-balanced sampling"
 
 
@@ -126,5 +135,5 @@ def _depth(reading: Reading) -> Iterator[Verdict]:
 def _clipping(readings: Sequence[Reading]) -> Iterator[Verdict]:
     share = sum(r.clipped for r in readings) / len(readings)
     if share > _CLIPPED and len(readings) > 2:
-        text = f"{share:.0%} of the updates looked at were clipped"
+        text = f"{100 * share:.0f} % of the updates looked at were clipped"
         yield Verdict("clipping", "", text, "the clip sets the step: raise it, or lower lr")
