@@ -65,10 +65,12 @@ ALLOWED = {
     "optim.release": {"optim.rule"},
     "optim.plan": {"optim.rule", "optim.run"},
     "optim.members": {"optim.plan", "optim.rule", "optim.values", *TOOLS},
+    "optim.built": {"optim.members", "optim.plan", "optim.rule", "optim.run"},
     "optim.gather": {"optim.members", "optim.plan", "optim.run", "optim.state"},
     "optim.groups": {"optim.roster", "optim.named", "optim.roles", *TOOLS},
     "optim.engine": {
         "optim.buffers",
+        "optim.built",
         "optim.exempt",
         "optim.gather",
         "optim.memory",

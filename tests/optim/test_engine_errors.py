@@ -57,6 +57,29 @@ def test_several_values_out_of_range_have_a_line_each():
     assert said(lambda: optim.AdamW(start(), betas=(2.0, 0.9), eps=-1.0)) == lines
 
 
+@pytest.mark.parametrize("name", ["adamw", "rmsprop", "adagrad", "nadam", "adamax", "lamb", "sm3", "adabelief"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_an_eps_that_is_0_in_float32_is_refused(name, dtype):
+    """A coordinate without a gradient would be 0/0."""
+    weight = nn.Parameter(torch.ones(3, dtype=dtype))
+    line = said(lambda: optim.create(name, [("weight", weight)], eps=1e-50))
+    assert line.startswith(f"{name}: eps = 1e-50 (")
+    assert line.endswith(f"is 0 in the arithmetic of weight, which is {dtype}: give at least 1.2e-38, or make it float64")
+    optimizer = optim.create(name, [weight])
+    optimizer.param_groups[0]["eps"] = 1e-50
+    weight.grad = torch.zeros_like(weight)
+    assert "is 0 in the arithmetic of parameter 0" in said(optimizer.step)
+    assert (weight == 1.0).all()
+
+
+@pytest.mark.parametrize(("dtype", "eps"), [(torch.float64, 1e-50), (torch.float32, 2e-38)], ids=str)
+def test_the_least_eps_keeps_what_has_no_gradient(dtype, eps):
+    weight = nn.Parameter(torch.ones(3, dtype=dtype))
+    weight.grad = torch.zeros_like(weight)
+    optim.create("adam", [weight], eps=eps).step()
+    assert (weight == 1.0).all()
+
+
 def test_misspelt_options():
     line = "adamw: no option 'weight_dacay'; did you mean 'weight_decay'?"
     assert said(lambda: optim.AdamW(start(), weight_dacay=0.1), TypeError) == line

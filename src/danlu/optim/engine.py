@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.buffers import AtAverage, buffers_of
+from danlu.optim.built import built
 from danlu.optim.exempt import exempted
 from danlu.optim.gather import complete, job_of, kept_by
 from danlu.optim.members import admitted, copied, described, merged, named, plain, refuse_rate, refuse_sharded, refuse_without
@@ -127,9 +128,7 @@ class Optimizer(torch.optim.Optimizer):
         group.setdefault("peak_lr", float(group["lr"]))
 
     def _build(self, group: Mapping[str, Any]) -> Rule:
-        builder = group.get("rule", self._builder)
-        rule = builder.build({name: plain(group[name]) for name in builder.options}).without(*group.get("without", ()))
-        return rule.climbing() if group["maximize"] else rule
+        return built(group, group.get("rule", self._builder))
 
     def plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""

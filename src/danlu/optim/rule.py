@@ -279,11 +279,15 @@ class Rule:
     def _counting(self) -> tuple[Piece, ...]:
         return tuple(piece for path, piece in self.pieces.items() if path in dict(self.layout))
 
+    @property
+    def first(self) -> Tick:
+        """A first step of lr 1 and loss 1."""
+        return Tick(1, 1.0, 1.0, self.memory, self.shared, 1.0)
+
     @cached_property
     def layout(self) -> Layout:
         """Where each number of `scalars` belongs; what measures settle follows at the end."""
-        tick = Tick(1, 1.0, 1.0, self.memory, self.shared, 1.0)
-        named = ((path, name) for path, piece in self.pieces.items() for name in piece.scalars(tick))
+        named = ((path, name) for path, piece in self.pieces.items() for name in piece.scalars(self.first))
         return (("", "lr"), *named, *self.settling)
 
     @cached_property
