@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from danlu import optim
-from tests.optim.stepping import ALONE, PRESETS, advance, agree, gradients, make, parameters, start
+from tests.optim.stepping import ALONE, EXACT, PRESETS, advance, agree, gradients, make, parameters, start
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -59,6 +59,20 @@ def test_gradients_that_become_tiny_leave_everything_finite(name, size):
         torch.isfinite(p).all() for p in advance(optimizer, [[g * x for g in row] for row, x in zip(rows, sizes, strict=True)])
     )
     assert not optimizer.skipped
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_gradient_whose_square_is_infinite_harms_its_own_coordinate_alone(name):
+    """1e25 in two steps on end: inf in v, where inf - inf would be nan."""
+    params, twins = start([(), (5,), (3, 4)], torch.float32), start([(), (5,), (3, 4)], torch.float32)
+    rows = gradients(params, 8)
+    clean = advance(make(name, twins), rows)
+    for g in (rows[3][2], rows[4][2]):
+        g[1, 1] = 1e25
+    *others, struck = advance(make(name, params), rows)
+    assert torch.isfinite(struck).all()
+    struck[1, 1] = clean[-1][1, 1]
+    assert all(map(torch.equal, [*others, struck], clean))
 
 
 @pytest.mark.parametrize("at", [0, 2])

@@ -11,6 +11,7 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.bias import corrections
 from danlu.optim.formulas.flush import flushed
+from danlu.optim.formulas.infinite import bounded
 from danlu.optim.piece import Moment
 from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, square
 from danlu.ranges import Beta
@@ -62,7 +63,7 @@ class Adan(Moment):
         m, drift, n = old[name], old[f"{name}_diff"], old[f"{name}_sq"]
         d = (g - old[f"previous_{name}"]) * h["moved"]
         ahead = g + d * h["ahead"]
-        n = n + (ahead * ahead - n) * h["new_2"]
+        n = n + (ahead * ahead - bounded(n)) * h["new_2"]
         return {
             name: m + (g - m) * h["new_0"],
             f"{name}_diff": drift + (d - drift) * h["new_1"],

@@ -10,6 +10,7 @@ from torch import Tensor
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.bias import corrections
+from danlu.optim.formulas.infinite import bounded
 from danlu.optim.piece import Moment
 from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, square
 from danlu.ranges import Beta, NonNegative
@@ -51,7 +52,7 @@ class Additive(Moment):
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return v − (1 − β)·sign(v − g²)·g²."""
         x = g * g
-        return {name: old[name] - (old[name] - x).sign() * x * h["new"]}
+        return {name: old[name] - (bounded(old[name]) - x).sign() * x * h["new"]}
 
     def read(
         self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
+from danlu.optim.formulas.infinite import bounded
 from danlu.optim.piece import Moment
 from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, found_under, square, under
 
@@ -67,4 +68,4 @@ class Centered(Moment):
         """Return max(v − a², 0), both bias-corrected as their recursions say."""
         v = self.second.read(name, g, old, new, c, h)
         a = self.first.read(self.mean, g, old, new, c, found_under("mean", h))
-        return Reading((v.hat - a.hat * a.hat).clamp_min(0.0), square)
+        return Reading((v.hat - bounded(a.hat * a.hat)).clamp_min(0.0), square)

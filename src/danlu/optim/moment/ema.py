@@ -11,9 +11,10 @@ from danlu.optim.catalog import piece
 from danlu.optim.context import Context
 from danlu.optim.formulas.bias import corrections
 from danlu.optim.formulas.flush import flushed, square_flushed
+from danlu.optim.formulas.infinite import bounded
 from danlu.optim.moment.memory import AbstractMemory
 from danlu.optim.piece import Moment
-from danlu.optim.values import Reading, Scalars, Signal, Start, Tick, gradient, square
+from danlu.optim.values import Reading, Scalar, Scalars, Signal, Start, Tick, gradient, square
 from danlu.ranges import Beta, NonNegative, Positive
 
 __all__ = ["Ema"]
@@ -69,19 +70,21 @@ class Ema(Moment):
 
     def update(self, name: str, g: Tensor, old: Mapping[str, Tensor], c: Context, h: Scalars) -> dict[str, Tensor]:
         """Return m + (1 − β)·(x − m)."""
-        m = old[name] + (self._x(g, h) - old[name]) * h["new"]
+        m = self._towards(g, old[name], h, h["new"])
         return {name: m if self.of is gradient else flushed(m)}
 
     def read(
         self, name: str, g: Tensor, old: Mapping[str, Tensor], new: Mapping[str, Tensor], c: Context, h: Scalars
     ) -> Reading:
         """Return the average, or the glance ahead of it, with its bias correction."""
-        m = new[name] if self.peek is None else old[name] + (self._x(g, h) - old[name]) * h["glance"]
+        m = new[name] if self.peek is None else self._towards(g, old[name], h, h["glance"])
         return Reading(m, self.of, h["debias"], h["root_debias"])
 
-    def _x(self, g: Tensor, h: Scalars) -> Tensor:
+    def _towards(self, g: Tensor, m: Tensor, h: Scalars, share: Scalar) -> Tensor:
+        """Return m moved towards x by a share of the way."""
         g = square_flushed(g) if self.of is square else g
-        return self.of(g) if self.eps is None else self.of(g) + h["eps"]
+        x = self.of(g) if self.eps is None else self.of(g) + h["eps"]
+        return m + (x - (m if self.of is gradient else bounded(m))) * share
 
 
 def _at(beta: float | AbstractMemory, t: int) -> tuple[float, float]:
