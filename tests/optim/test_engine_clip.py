@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from danlu import optim
-from danlu.optim.grad import ClipNorm, ClipValue
+from danlu.optim.grad import ClipNorm, ClipValue, NormalizeAll, ZClip
 from danlu.optim.plan import Fixed
 from tests.optim.stepping import advance, gradients, make, parameters, same, snapshot, start
 from tests.papers import clip
@@ -150,6 +150,22 @@ def test_a_norm_that_is_not_finite_skips_the_step_and_says_so_once(bad, order):
 
     whole = make("adamw", in_groups(start(SIZES)), grad=ClipNorm(1.0, order=order))
     assert same(advance(optimizer, rows[3:]), advance(whole, rows))
+
+
+@pytest.mark.parametrize("piece", [ClipNorm(0.5), ClipNorm(0.5, order=3.0), NormalizeAll(), ZClip(max_norm=0.5)], ids=str)
+@pytest.mark.parametrize("size", [1e25, 3e38])
+def test_a_finite_gradient_whose_squares_are_infinite_is_clipped(piece, size):
+    """In float32 an element above 1.8e19 overflows the sum, which is taken again in float64 then."""
+    params = start(SIZES, torch.float32)
+    rows = gradients(params, 1)
+    rows[0][0][2, 1] = -size
+    optimizer = make("sgd", params, lr=1.0, momentum=0.0, weight_decay=0.0, grad=piece)
+    before = [p.detach().clone() for p in params]
+    moved = torch.cat([(q - p).flatten() for p, q in zip(advance(optimizer, rows), before, strict=True)])
+    assert not optimizer.skipped
+    assert moved.norm() == pytest.approx(getattr(piece, "max_norm", 1.0), rel=1e-5)
+    assert moved.argmin() == 2 * 3 + 1
+    assert moved.ne(0.0).sum() == 1
 
 
 def test_without_a_measure_what_is_not_finite_is_shown():

@@ -98,7 +98,8 @@ class Round:
         while left:
             turn = self._turn(left, of)
             sums = self._reduced(turn)
-            if not self._finite(sums):
+            # The square of a float32 number may be inf in float32, and is not in float64.
+            if not self._finite(sums) and not self._finite(sums := self._reduced(turn, wide=True)):
                 return False
             for group, path in turn.items():
                 rule = of[group].rule
@@ -142,7 +143,7 @@ class Round:
         t = 1 + max(state["step"] for state in job.states)
         return job.rule.ticked(Tick(t, job.lr, job.peak_lr, job.rule.memory, self.shared[job.group], self._loss))
 
-    def _reduced(self, turn: Mapping[int, str]) -> dict[str, Tensor]:
+    def _reduced(self, turn: Mapping[int, str], *, wide: bool = False) -> dict[str, Tensor]:
         """The sum (or maximum) of each different measure of a turn, over all tensors but empty ones: no maximum there."""
         sums: dict[str, Tensor] = {}
         together: dict[tuple[str, torch.device, torch.dtype], tuple[OfGradient, list[Tensor]]] = {}
@@ -163,7 +164,7 @@ class Round:
                 for part in self._parts(job, path):
                     join(key, piece, part)
         for (key, _, dtype), (piece, grads) in together.items():
-            join(key, piece, piece.joined(grads, dtype))
+            join(key, piece, piece.joined(grads, torch.float64 if wide else dtype))
         return sums
 
     def _parts(self, job: Job, path: str) -> Iterator[Tensor]:
