@@ -65,7 +65,7 @@ ALLOWED = {
     "optim.release": {"optim.rule"},
     "optim.plan": {"optim.rule", "optim.run"},
     "optim.members": {"optim.plan", "optim.rule", "optim.values", *TOOLS},
-    "optim.built": {"optim.members", "optim.plan", "optim.rule", "optim.run"},
+    "optim.built": {"optim.members", "optim.moment", "optim.piece", "optim.plan", "optim.rule", "optim.run", "optim.values"},
     "optim.gather": {"optim.members", "optim.plan", "optim.run", "optim.state"},
     "optim.groups": {"optim.roster", "optim.named", "optim.roles", *TOOLS},
     "optim.engine": {

@@ -8,7 +8,7 @@ from torch import nn
 
 from danlu import optim
 from danlu.registry import UnknownNameError
-from tests.optim.stepping import PRESETS, advance, gradients, make, same, snapshot, start
+from tests.optim.stepping import PRESETS, advance, gradients, make, parameters, same, snapshot, start
 
 
 def said(make_error, kind=ValueError):
@@ -78,6 +78,17 @@ def test_the_least_eps_keeps_what_has_no_gradient(dtype, eps):
     weight.grad = torch.zeros_like(weight)
     optim.create("adam", [weight], eps=eps).step()
     assert (weight == 1.0).all()
+
+
+@pytest.mark.parametrize("name", ["adamw", "adabelief", "amsgrad", "nadam", "lamb"])
+def test_a_second_moment_with_the_shorter_memory_is_said_once(name):
+    """m fades as β₁ᵗ and √v as √β₂ᵗ: their ratio grows."""
+    groups = [{"params": params} for params in zip(start())]
+    with pytest.warns(UserWarning, match=rf"{name}: betas 0.999 and 0.9: .* at least 0.998") as said_so:
+        optimizer = make(name, groups, betas=(0.999, 0.9))
+    assert len(said_so) == 1
+    optimizer.param_groups[0]["betas"] = (0.99, 0.9)  # as a scheduler cycles them; a warning is an error here
+    advance(optimizer, gradients(parameters(optimizer), 1))
 
 
 def test_misspelt_options():

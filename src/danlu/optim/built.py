@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
 from danlu.optim.members import named, plain
+from danlu.optim.moment.ema import Ema
+from danlu.optim.moment.over import AbstractOver
+from danlu.optim.piece import Moment
 from danlu.optim.plan import Builder
 from danlu.optim.rule import Rule
 from danlu.optim.run.views import compute_dtype
+from danlu.optim.values import gradient, square
 
-__all__ = ["built"]
+__all__ = ["built", "forewarn"]
 
 _TINY = torch.finfo(torch.float32).tiny
 
@@ -40,3 +45,22 @@ def _refuse_vanishing(rule: Rule, group: Mapping[str, Any], owner: str) -> None:
                     f"{owner}: eps = {eps:g} ({path}: {type(piece).__name__}) is 0 in the arithmetic of {name}, which is "
                     f"{p.dtype}: give at least {_TINY:.2g}, or make it float64"
                 )
+
+
+def forewarn(rules: Iterable[Rule], owner: str) -> None:
+    """Warn, once, of a root of v under m that forgets faster than m: its steps grow where gradients fade."""
+    for rule in rules:
+        emas = [x for x in map(_inner, rule.moments.values()) if isinstance(x, Ema) and isinstance(x.beta, (float, int))]
+        long = max((x.beta for x in emas if x.signal is gradient), default=0.0)
+        short = min((x.beta for x in emas if x.signal is square), default=1.0)
+        if rule.direction.wants_scale and long**2 > short:
+            warnings.warn(
+                f"{owner}: betas {long:g} and {short:g}: √v forgets faster than m (β₁ > √β₂), so steps grow where gradients "
+                f"fade; give a second beta of at least {long**2:g}",
+                stacklevel=3,
+            )
+            return
+
+
+def _inner(moment: Moment) -> Moment:
+    return _inner(moment.moment) if isinstance(moment, AbstractOver) else moment

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.buffers import AtAverage, buffers_of
-from danlu.optim.built import built
+from danlu.optim.built import built, forewarn
 from danlu.optim.exempt import exempted
 from danlu.optim.gather import complete, job_of, kept_by
 from danlu.optim.members import admitted, copied, described, merged, named, plain, refuse_rate, refuse_sharded, refuse_without
@@ -88,6 +88,7 @@ class Optimizer(torch.optim.Optimizer):
         defaults = {"lr": lr, **options, "maximize": maximize}
         super().__init__(exempted(listed(params, self._builder.name), params, self._builder), defaults)
         self._buffers = buffers_of(params, buffers, self._rules, self._builder)
+        forewarn(self._rules, self._builder.name)
 
     def _reset(self) -> None:
         """Forget everything that can be derived again."""
