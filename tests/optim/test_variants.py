@@ -176,6 +176,15 @@ def test_norm_loss_leaves_a_zero_row_alone():
     assert path[-1] == pytest.approx(np.array([[0.0, 0.0], [0.6, 0.8]]))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (1, 2)], ids=str)
+def test_norm_loss_of_a_denormal_length_stays_finite(shape):
+    """The norm of a single number is exact, and 1/1e-40 is inf in float32."""
+    p = torch.nn.Parameter(torch.full(shape, 1e-40))
+    p.grad = torch.zeros(shape)
+    optim.create("sgd", [p], lr=0.1, decay=optim.decay.NormLoss(1.0, vectors=True)).step()
+    assert (p.abs() <= 1e-36).all()
+
+
 def test_stable_decay_without_gradients_and_with_tiny_ones():
     """No gradient yet: no decay. A tiny one: at most the whole parameter, never past zero."""
     p0 = {"p": np.array([1.0, -2.0])}

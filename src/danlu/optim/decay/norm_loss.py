@@ -44,4 +44,5 @@ class NormLoss(AbstractRated):
         if is_vector(p) and not self.vectors:
             return p
         norm = unit_norm(p)
-        return p - p * torch.where(norm > 0, 1.0 - 1.0 / norm, 0.0) * (c.lr * h["rate"] * 2.0)
+        tiny = torch.finfo(norm.dtype).tiny  # the length of a single number may be a denormal, whose 1/‖p‖ is inf
+        return p - p * torch.where(norm > tiny, 1.0 - 1.0 / norm, 0.0) * (c.lr * h["rate"] * 2.0)
