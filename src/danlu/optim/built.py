@@ -10,6 +10,7 @@ import torch
 
 from danlu.optim.members import named, plain
 from danlu.optim.moment.ema import Ema
+from danlu.optim.moment.memory import AbstractMemory
 from danlu.optim.moment.over import AbstractOver
 from danlu.optim.piece import Moment
 from danlu.optim.plan import Builder
@@ -50,9 +51,10 @@ def _refuse_vanishing(rule: Rule, group: Mapping[str, Any], owner: str) -> None:
 def forewarn(rules: Iterable[Rule], owner: str) -> None:
     """Warn, once, of a root of v under m that forgets faster than m: its steps grow where gradients fade."""
     for rule in rules:
-        emas = [x for x in map(_inner, rule.moments.values()) if isinstance(x, Ema) and isinstance(x.beta, (float, int))]
-        long = max((x.beta for x in emas if x.signal is gradient), default=0.0)
-        short = min((x.beta for x in emas if x.signal is square), default=1.0)
+        emas = [x for x in map(_inner, rule.moments.values()) if isinstance(x, Ema)]
+        betas = [(x.signal, float(x.beta)) for x in emas if not isinstance(x.beta, AbstractMemory)]
+        long = max((beta for signal, beta in betas if signal is gradient), default=0.0)
+        short = min((beta for signal, beta in betas if signal is square), default=1.0)
         if rule.direction.wants_scale and long**2 > short:
             warnings.warn(
                 f"{owner}: betas {long:g} and {short:g}: √v forgets faster than m (β₁ > √β₂), so steps grow where gradients "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeAlias, overload
 
@@ -33,8 +33,6 @@ from danlu.optim.values import Need
 __all__ = ["Compile", "Optimizer"]
 
 Compile: TypeAlias = bool | Literal["auto"]
-
-_NONE: frozenset[Need] = frozenset()
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -121,15 +119,12 @@ class Optimizer(torch.optim.Optimizer):
             del group[key]  # torch filled in the options of a rule that this group does not follow
         try:
             refuse_rate(group["lr"], self._builder.name)
-            self._build(group)
+            built(group, builder)
             refuse_sharded(group, builder.name)
         except Exception:
             self.param_groups.pop()
             raise
         group.setdefault("peak_lr", float(group["lr"]))
-
-    def _build(self, group: Mapping[str, Any]) -> Rule:
-        return built(group, group.get("rule", self._builder))
 
     def plan(self, index: int) -> Plan:
         """The plan of a group, made again when one of its options was written."""
@@ -141,7 +136,7 @@ class Optimizer(torch.optim.Optimizer):
             return plan
         values = plain(given)
         if plan is None or plan.builder is not builder or plan.values != values:  # groups may have been taken out
-            rule = self._build(group)
+            rule = built(group, builder)
             runner = self.runner(rule, group, self._compile == "auto")
             new = self._plans[index] = Plan(builder, rule, given, values, runner)
             if plan is not None and plan.lanes.runner.key == new.lanes.runner.key:  # other numbers, the same computation
@@ -172,7 +167,12 @@ class Optimizer(torch.optim.Optimizer):
     @property
     def needs(self) -> frozenset[Need]:
         """What a step needs beside gradients: "loss" asks for ``step(loss=...)``, "closure" for ``step(closure)``."""
-        return _NONE.union(*[rule.needs for rule in self._rules])
+        return frozenset[Need]().union(*[rule.needs for rule in self._rules])
+
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """The pieces that bound the norm of the whole gradient, which is then not to be clipped before a step as well."""
+        return tuple(piece.brief() for rule in self._rules for piece in rule.grad if piece.clips)
 
     @property
     def averages(self) -> bool:
@@ -372,7 +372,7 @@ class Optimizer(torch.optim.Optimizer):
         groups = [merged(theirs, ours) for theirs, ours in group_pairs(state_dict["param_groups"], self.param_groups)]
         entries = saved_of(state_dict["state"], state_dict["param_groups"], groups, strict)
         loaded: dict[Tensor, dict[str, Any]] = {}
-        rules = [self._build(group) for group in groups]
+        rules = [built(group, group.get("rule", self._builder)) for group in groups]
         refuse_other_codecs(state_dict["param_groups"], rules)
         for group, rule in zip(groups, rules, strict=True):
             refuse_rate(group["lr"], self._builder.name)

@@ -57,6 +57,7 @@ class Piece(ABC):
     reads_on_host: ClassVar[frozenset[str]] = frozenset()  # scalars that its law takes as host numbers, not as tensors
     events: ClassVar[frozenset[str]] = frozenset()  # those that are 0 but for steps in which the law decomposes matrices
     descends: ClassVar[bool] = False  # whether it reads the loss as what is to become small, so that it cannot maximize
+    clips: ClassVar[bool] = False  # whether it bounds the norm of the whole gradient, which a trainer may do as well
     wants_scale: ClassVar[bool] = False  # whether it reads a second moment (or another magnitude), which the rule must have
 
     def __post_init__(self) -> None:

@@ -37,7 +37,8 @@ class Update:
 
     The optimizer gets what its ``needs`` names, a subset of "grad" (``step()``), "loss" (``step(loss=mean)``) and
     "closure" (``step(evaluate)``, each call of which evaluates the same f). Without the attribute it is "closure"
-    when ``step`` demands one, as `torch.optim.LBFGS` does, and "grad" otherwise. With "closure" the weights and the
+    when ``step`` demands one, as `torch.optim.LBFGS` does, and "grad" otherwise. One that clips by itself says so by its
+    attribute ``clips``, a sequence of descriptions, and `clip` is refused beside it. With "closure" the weights and the
     optimizer's state are copied in every update, since only then can a failed one be taken back.
 
     Exact are the gradient and all that follows from it, for losses that are sums over items. Not sums, and so
@@ -68,7 +69,8 @@ class Update:
         scaler: the `LossScaler` of "fp16", else None.
 
     Raises:
-        ValueError: on a value out of its range, an unknown need, or "fp16" for weights that are in float16 themselves.
+        ValueError: on a value out of its range, an unknown need, `clip` beside an optimizer that clips, or "fp16" for weights
+            that are in float16 themselves.
     """
 
     def __init__(
@@ -95,6 +97,11 @@ class Update:
         check("Update", hints(Update.__init__), given)
         if precision == "fp16" and any(p.dtype == torch.float16 for p in optimized(optimizer)):
             raise ValueError("Update: precision='fp16' keeps the weights in float32, got float16 ones; use model.float()")
+        if clip is not None and (twice := getattr(optimizer, "clips", ())):
+            raise ValueError(
+                f"Update: clip={clip:g} beside the optimizer's own {twice[0]} clips the gradient twice; leave one of them out "
+                "(in a recipe: clip = 'none')"
+            )
         self.scaler = LossScaler() if precision == "fp16" else None
         self.setup = Setup(model, loss, optimizer, precision, tuple(transforms), clip, self.scaler, Ranks(model))
         self.optimizer, self.nonfinite, self.max_skips = optimizer, nonfinite, max_skips

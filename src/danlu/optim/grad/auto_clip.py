@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 
@@ -37,6 +37,8 @@ class AutoClip(AbstractGlobalNorm):
     percentile: Percentile = 10.0
     history: History = 1000
     eps: NonNegative = 1e-6
+
+    clips: ClassVar[bool] = True
 
     def shared(self) -> Mapping[str, Kept]:
         """The norms, oldest first."""

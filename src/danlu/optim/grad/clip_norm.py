@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -39,6 +39,8 @@ class ClipNorm(GradPiece, OfGradient):
     max_norm: Positive
     order: NormOrder = 2.0
     eps: NonNegative = 0.0
+
+    clips: ClassVar[bool] = True
 
     @property
     def reduction(self) -> Reduction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from danlu.optim.catalog import piece
 from danlu.optim.grad.global_norm import AbstractGlobalNorm, shrink_to
@@ -42,6 +42,8 @@ class ZClip(AbstractGlobalNorm):
     max_norm: Positive | None = 1.0
     to: SpikeBound = "adaptive"
     eps: NonNegative = 1e-6
+
+    clips: ClassVar[bool] = True
 
     def shared(self) -> Mapping[str, Kept]:
         """How many norms were seen, their mean and their variance."""
