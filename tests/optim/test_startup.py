@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from danlu import optim
 from danlu.cli import app
-from danlu.optim.run import cache, kernel, runner
+from danlu.optim.run import cache, kernel, runner, staged
+from danlu.optim.run import told as telling
 from danlu.optim.warmup import warmup
 from tests.optim.stepping import advance, gradients, lanes, start
 
@@ -169,3 +170,70 @@ def test_the_command_builds_and_says_what_it_cannot():
         assert told in refused.output or "adamw" in refused.output
         assert refused.output.startswith("error: ")
         assert refused.output.count("\n") == 1
+
+
+def said(capsys):
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("danlu: ")]
+
+
+@pytest.fixture
+def anew(monkeypatch):
+    """A process that has built nothing and said nothing, and whose clock stands still."""
+    monkeypatch.setattr(kernel, "_BUILT", {})
+    monkeypatch.setattr(staged, "_BUILT", {})
+    monkeypatch.setattr(telling, "_SAID", set())
+    now = [0.0]
+    monkeypatch.setattr(telling, "perf_counter", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize("name", ["lion", "lamb"])
+def test_the_first_step_says_once_that_a_compiler_works(anew, capsys, name):
+    params, optimizer = make(name, compile=True)
+    advance(optimizer, gradients(params, 2))
+    (line,) = said(capsys)
+    assert "once per machine" in line
+    assert "danlu warmup NAME" in line
+    other, second = make("sgd", compile=True)
+    advance(second, gradients(other, 1))
+    assert said(capsys) == []
+
+
+@pytest.mark.parametrize("seconds", [4.0, 12.4])
+def test_how_long_a_long_build_took_is_said(anew, capsys, monkeypatch, seconds):
+    def build(*_):
+        anew[0] += seconds
+        return "built"
+
+    monkeypatch.setattr(kernel, "_build", build)
+    rule, p = optim.lion(), torch.zeros(40)
+    assert kernel.built(rule, p, [p.clone()], parallel=False) == "built"
+    assert said(capsys)[1:] == ["danlu: a kernel was built in 12 s"] * (seconds > 5)
+    kernel.built(rule, p, [p.clone()], parallel=False)
+    assert said(capsys) == []
+
+
+def test_a_build_that_fails_is_not_noted(anew, capsys, monkeypatch):
+    def build(*_):
+        anew[0] += 60.0
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(kernel, "_build", build)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            kernel.built(optim.lion(), torch.zeros(40), [torch.zeros(40)], parallel=False)
+    assert len(said(capsys)) == 1
+    assert not cache._folder().exists()
+
+
+@pytest.mark.parametrize("name", ["lion", "lamb"])
+def test_what_is_on_disk_is_taken_without_a_word(anew, capsys, monkeypatch, name):
+    assert warmup(name)
+    assert said(capsys) == []  # the command has lines of its own
+    kernel._BUILT.clear()
+    staged._BUILT.clear()
+    forget()
+    params, optimizer = make(name, compile=True)
+    advance(optimizer, gradients(params, 1))
+    assert kernel._BUILT or staged._BUILT
+    assert said(capsys) == []

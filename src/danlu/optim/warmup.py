@@ -8,6 +8,7 @@ from torch import nn
 from danlu.optim.create import create
 from danlu.optim.run.kernel import PARALLEL_FROM
 from danlu.optim.run.runner import compilable
+from danlu.optim.run.told import untold
 
 __all__ = ["warmup"]
 
@@ -38,8 +39,9 @@ def warmup(name: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -
         return False
     for p in model.parameters():
         p.grad = torch.full_like(p, 1e-3)
-    for _ in range(2):  # the first step of some rules only finds their bases
-        optimizer.step(lambda: 1.0)
+    with untold():
+        for _ in range(2):  # the first step of some rules only finds their bases
+            optimizer.step(lambda: 1.0)
     return True
 
 

@@ -1,6 +1,7 @@
-"""Which kernels inductor's disk cache holds, as far as ``compile="auto"`` goes by it: an empty file for each that was built.
+"""Which kernels inductor's disk cache holds: an empty file for each, and for each kind of parameter that they serve.
 
-Looked up once per process, so that two optimizers made alike run alike whatever else is compiled meanwhile.
+The kinds are what ``compile="auto"`` goes by. Looked up once per process, so that two optimizers made alike run alike
+whatever else is compiled meanwhile.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ def kind_of(p: Tensor, parallel_from: int) -> Kind:
     return str(p.dtype), p.device.type, p.numel() >= parallel_from, min(max(p.ndim, 1), 2)  # a scalar goes as a vector
 
 
-def known(rule: str, kinds: Iterable[Kind]) -> bool:
+def known(rule: str, kinds: Iterable[object]) -> bool:
     """Return whether the kernels of a rule for all these kinds were there when this process first asked.
 
     Args:
         rule: the text of its structure.
-        kinds: of its parameters.
+        kinds: of its parameters, or what distinguishes its kernels.
     """
     return {_name(rule, kind) for kind in kinds} <= _there()
 
 
 @cache
-def note(rule: str, kind: Kind) -> None:
+def note(rule: str, kind: object) -> None:
     """Remember for later processes that a kernel was built. A folder that cannot be written only costs them time."""
     with suppress(OSError):
         _folder().mkdir(parents=True, exist_ok=True)
@@ -69,5 +70,5 @@ def _base() -> Path:
     return Path(tempfile.gettempdir()) / f"torchinductor_{user}"
 
 
-def _name(rule: str, kind: Kind) -> str:
+def _name(rule: str, kind: object) -> str:
     return hashlib.sha256(f"{rule}|{kind}".encode()).hexdigest()[:32]

@@ -22,6 +22,7 @@ from danlu.optim.run.arithmetic import SPELLED_OUT
 from danlu.optim.run.law import keep_moved_values, law_of
 from danlu.optim.run.raw import Entry, entry_of
 from danlu.optim.run.tier import allows
+from danlu.optim.run.told import told
 from danlu.optim.run.views import compute_dtype
 from danlu.optim.run.words import Place
 
@@ -106,7 +107,8 @@ def built(rule: Rule, p: Tensor, planes: Sequence[Tensor], parallel: bool, place
     key = (repr(rule.structure), *places, dtypes, p.shape[1:], p.device.type, parallel)
     with BUILDING:
         if key not in _BUILT:
-            _BUILT[key] = _build(rule, places, [p, p, *planes], parallel)
+            with told(key[0], key[1:]):
+                _BUILT[key] = _build(rule, places, [p, p, *planes], parallel)
         return _BUILT[key]
 
 

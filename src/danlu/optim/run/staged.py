@@ -21,6 +21,7 @@ from danlu.optim.run.arithmetic import SPELLED_OUT
 from danlu.optim.run.kernel import BUILDING, PARALLEL_FROM, Kernel, threading
 from danlu.optim.run.law import keep_moved_values, law_of, measure_of
 from danlu.optim.run.stages import Stage, cut, in_steps
+from danlu.optim.run.told import told
 from danlu.optim.run.views import compute_dtype
 from danlu.optim.run.words import Place
 
@@ -125,7 +126,8 @@ def _runner(
             if len(variants) == _VARIANTS:
                 return None
             example = p.shape if variants else _EXAMPLES[parallel][p.ndim]
-            fitting = _build(rule, path, places, given[:-1], outs, example, parallel)
+            with told(key[0], (*key[1:], *example)):
+                fitting = _build(rule, path, places, given[:-1], outs, example, parallel)
             variants.append(fitting)
             if not fitting.fits(sizes):
                 return _runner(rule, path, p, places, planes, outs, parallel)
