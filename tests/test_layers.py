@@ -45,7 +45,8 @@ ALLOWED = {
         "optim.rule",
         *(f"optim.{axis}" for axis in ("average", "decay", "direction", "grad", "moment")),
     },
-    "optim.state": {"optim.values", "optim.piece", "optim.rule", "optim.run", *TOOLS},
+    "optim.recode": {"optim.values", "optim.piece", "optim.catalog", "optim.rule", "optim.run", "optim.store"},
+    "optim.state": {"optim.values", "optim.piece", "optim.recode", "optim.rule", "optim.run", *TOOLS},
     "optim.params": set(),
     "optim.buffers": {
         "optim.values",

@@ -178,7 +178,7 @@ def test_every_slot_of_another_shape_is_refused(name):
             refused(optimizer, state, line)
 
 
-def test_codes_of_another_codec_are_refused():
+def test_codes_of_another_codec_are_converted():
     p = nn.Parameter(torch.ones(64, 64))
 
     def kept_by(codec):
@@ -186,13 +186,14 @@ def test_codes_of_another_codec_are_refused():
 
     walked = kept_by(store.Float8())
     advance(walked, [[torch.randn(64, 64, generator=torch.Generator().manual_seed(0))]])
-    for slot, other in {
-        "exp_avg": store.Int8(),
-        "exp_avg_sq": {"exp_avg": store.Float8(), "exp_avg_sq": store.Float8()},
-    }.items():
-        theirs, ours = (kept_by(x).rule().codecs[slot] for x in (store.Float8(), other))
-        line = f"load_state_dict: {slot} of the state was kept by {theirs}, here it is by {ours}"
-        refused(kept_by(other), walked.state_dict(), line)
+    for other in (store.Int8(), {"exp_avg": store.Float8(), "exp_avg_sq": store.Float8()}):  # the second without roots
+        converted = kept_by(other)
+        converted.load_state_dict(walked.state_dict())
+        old, new = (x.rule().codecs["exp_avg_sq"] for x in (walked, converted))
+        parts = {name: [x.state[p][f"exp_avg_sq.{name}"] for x in (walked, converted)] for name in ("code", "scale")}
+        value = old.decode({name: pair[0] for name, pair in parts.items()}, p.detach())
+        assert same({name: pair[1] for name, pair in parts.items()}, new.encode(value, {}))
+        assert not torch.equal(*parts["code"])
 
     again = kept_by(store.Float8(min_size=100))  # a setting that says nothing of this tensor
     again.load_state_dict(walked.state_dict())

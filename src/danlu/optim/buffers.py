@@ -16,7 +16,7 @@ from danlu.optim.rule import Rule
 from danlu.optim.run.numbers import Numbers
 from danlu.optim.run.point import average_of
 from danlu.optim.run.views import compute_dtype
-from danlu.optim.state import adopt, fresh
+from danlu.optim.state import Saved, adopt, fresh
 from danlu.optim.values import Tick
 from danlu.ranges import check
 
@@ -94,7 +94,7 @@ class Buffers:
                 raise ValueError(f"load_state_dict: averaged buffers: {label} {', '.join(sorted(names))}; or strict=False")
         rule = _watching(rules)
         assert rule is not None  # construction saw to it
-        return {name: adopt(saved[name], ours[name], rule, name) for name in saved if name in ours}
+        return {name: adopt(Saved(saved[name]), ours[name], rule, name) for name in saved if name in ours}
 
     def _floating(self) -> Iterator[tuple[str, Tensor]]:
         assert self._model is not None

@@ -27,7 +27,7 @@ from danlu.optim.run.job import Job
 from danlu.optim.run.point import at_average
 from danlu.optim.run.runner import Runner, pays
 from danlu.optim.run.step import advance
-from danlu.optim.state import adopt, group_pairs, recorded, refuse_other_codecs, saved_of
+from danlu.optim.state import adopt, group_pairs, recorded, saved_of
 from danlu.optim.values import Need
 
 __all__ = ["Compile", "Optimizer"]
@@ -359,7 +359,7 @@ class Optimizer(torch.optim.Optimizer):
         """Load a snapshot of this rule, ours or torch's; everything is checked before anything is written, and copied.
 
         Args:
-            state_dict: what `state_dict` returned, here or in ``torch.optim``.
+            state_dict: what `state_dict` returned, here or in ``torch.optim``; state of another codec is converted.
             strict: refuse names that are missing or unexpected; False keeps the missing ones as they are.
 
         Raises:
@@ -373,7 +373,6 @@ class Optimizer(torch.optim.Optimizer):
         entries = saved_of(state_dict["state"], state_dict["param_groups"], groups, strict)
         loaded: dict[Tensor, dict[str, Any]] = {}
         rules = [built(group, group.get("rule", self._builder)) for group in groups]
-        refuse_other_codecs(state_dict["param_groups"], rules)
         for group, rule in zip(groups, rules, strict=True):
             refuse_rate(group["lr"], self._builder.name)
             loaded |= {p: adopt(entries[p], p, rule, name) for name, p in named(group) if p in entries}

@@ -256,12 +256,16 @@ class Rule:
     def init(self, p: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
         """Return the start state of a tensor: every slot's encoded parts, in p's layout and the given compute dtype."""
         state: dict[str, Tensor] = {}
-        before = Tick(0, 0.0, 1.0)
         for slot, start in self.slots.items():
             x = start(p.to(dtype, copy=True)) if callable(start) else torch.full_like(p, start, dtype=dtype)
-            for part, value in self.codecs[slot].encode(x, self.codecs[slot].scalars(before)).items():
-                state[f"{slot}.{part}" if part else slot] = value
+            state |= self.encoded(slot, x)
         return state
+
+    def encoded(self, slot: str, x: Tensor) -> dict[str, Tensor]:
+        """Return the value of a slot between two steps as its codec keeps it, by state key."""
+        codec = self.codecs[slot]
+        parts = codec.encode(x, codec.scalars(Tick(0, 0.0, 1.0)))
+        return {f"{slot}.{part}" if part else slot: value for part, value in parts.items()}
 
     # ---- phase 1, on the host -------------------------------------------------------------------------------------------
 

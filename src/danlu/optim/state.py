@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from danlu.optim.recode import Notes, noted, recoded
 from danlu.optim.rule import Rule
-from danlu.optim.run.views import compute_dtype, real
+from danlu.optim.run.views import complexed, compute_dtype, real
 from danlu.optim.run.words import paired
 from danlu.optim.values import Tick
 from danlu.registry import did_you_mean
 
-__all__ = ["adopt", "fresh", "group_pairs", "recorded", "refuse_other_codecs", "saved_of"]
+__all__ = ["Saved", "adopt", "fresh", "group_pairs", "recorded", "saved_of"]
 
 SavedGroup = Mapping[str, Any]
-_MANY = 2**62  # elements: a tensor that no codec leaves dense for being small
+
+
+class Saved(NamedTuple):
+    """What was saved of one parameter.
+
+    Args:
+        entry: its state; {} for a parameter that has not stepped.
+        notes: the codecs of the slots that are not kept as plain numbers.
+    """
+
+    entry: Mapping[str, Any]
+    notes: Notes = {}  # noqa: RUF012 - nobody writes it
 
 
 def group_pairs(saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]]) -> list[tuple[SavedGroup, dict[str, Any]]]:
@@ -33,64 +45,49 @@ def group_pairs(saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]]) -
 
 
 def recorded(group: SavedGroup, rule: Rule) -> dict[str, Any]:
-    """Return a group as it is saved: plain, and with the codec of every slot that is not kept as plain numbers, in words.
-
-    Two codecs may keep parts of the same names and shapes, and read each other's as other numbers.
-    """
-    codecs = {slot: str(codec.at(_MANY)) for slot, codec in rule.coded.items()}
-    return {**{key: x for key, x in group.items() if key != "rule"}, **({"codecs": codecs} if codecs else {})}
-
-
-def refuse_other_codecs(saved: Sequence[SavedGroup], rules: Sequence[Rule]) -> None:
-    """Refuse slots that another codec, or the same one with other settings, has encoded; old states do not say.
-
-    Raises:
-        ValueError: naming the first slot and both codecs.
-    """
-    for group, rule in zip(saved, rules, strict=True):
-        ours = recorded({}, rule).get("codecs", {})
-        for slot, theirs in group.get("codecs", {}).items():
-            if ours.get(slot, theirs) != theirs:
-                raise ValueError(f"load_state_dict: {slot} of the state was kept by {theirs}, here it is by {ours[slot]}")
+    """Return a group as it is saved: plain, and with the codec of every slot that is not kept as plain numbers."""
+    notes = noted(rule)
+    return {**{key: x for key, x in group.items() if key != "rule"}, **({"codecs": notes} if notes else {})}
 
 
 def saved_of(
     state: Mapping[Any, Any], saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]], strict: bool
-) -> dict[Tensor, Mapping[str, Any]]:
-    """Return the saved entry of each parameter: by name when both sides know names, by position with a warning otherwise.
+) -> dict[Tensor, Saved]:
+    """Return what was saved of each parameter: by name when both sides know names, by position with a warning otherwise.
 
     Raises:
         ValueError: when names are missing on either side (strict only) or positions do not line up.
     """
     pairs = group_pairs(saved, groups)
+    kept = {key: Saved(state.get(key, {}), group.get("codecs", {})) for group in saved for key in group["params"]}
     if all("param_names" in group for pair in pairs for group in pair):
-        return _by_name(state, saved, groups, strict)
+        return _by_name(kept, saved, groups, strict)
     warnings.warn(
         "load_state_dict: state is matched by position, because names are not known on both sides; build the optimizer from "
         "the module or from model.named_parameters() to match by name",
         stacklevel=4,
     )
-    found: dict[Tensor, Mapping[str, Any]] = {}
+    found: dict[Tensor, Saved] = {}
     for i, (theirs, ours) in enumerate(pairs):
         if len(theirs["params"]) != len(ours["params"]):
             raise ValueError(
                 f"load_state_dict: group {i} of the state has {len(theirs['params'])} parameters, this optimizer's "
                 f"{len(ours['params'])}"
             )
-        found.update({p: state.get(key, {}) for key, p in zip(theirs["params"], ours["params"], strict=True)})
+        found.update({p: kept[key] for key, p in zip(theirs["params"], ours["params"], strict=True)})
     return found
 
 
 def _by_name(
-    state: Mapping[Any, Any], saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]], strict: bool
-) -> dict[Tensor, Mapping[str, Any]]:
+    kept: Mapping[Any, Saved], saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]], strict: bool
+) -> dict[Tensor, Saved]:
     theirs = {name: key for group in saved for name, key in _uncompiled(group)}
     ours = {name: p for group in groups for name, p in _uncompiled(group)}
     missing, unexpected = [n for n in ours if n not in theirs], [n for n in theirs if n not in ours]
     if strict and (missing or unexpected):
         parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
         raise ValueError(f"load_state_dict: {'; '.join(parts)}; strict=False keeps the missing ones fresh")
-    return {p: state.get(theirs[name], {}) for name, p in ours.items() if name in theirs}
+    return {p: kept[theirs[name]] for name, p in ours.items() if name in theirs}
 
 
 def _uncompiled(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -102,18 +99,14 @@ def _uncompiled(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def fresh(rule: Rule, p: Tensor) -> dict[str, Tensor]:
     """Return the start state of a parameter; a complex one's is complex where it has its shape, as torch keeps it."""
     like, dtype = real(p.detach()), compute_dtype(p)
-    state = rule.init(like, dtype)
-    if not p.is_complex():
-        return state
-    pairs = {key for key, x in state.items() if x.shape == like.shape and x.dtype == dtype}
-    return {key: torch.view_as_complex(x) if key in pairs else x for key, x in state.items()}
+    return complexed(rule.init(like, dtype), p)
 
 
-def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[str, Any]:
-    """Return a parameter's state made from a saved entry: checked against what the rule keeps, cast and copied.
+def adopt(saved: Saved, p: Tensor, rule: Rule, name: str) -> dict[str, Any]:
+    """Return a parameter's state made from a saved one: as the rule's codecs keep it, checked, cast and copied.
 
     Args:
-        entry: the saved state of one parameter; {} for a parameter that has not stepped.
+        saved: what was saved of one parameter.
         p: the parameter.
         rule: the rule that will go on with the state.
         name: the parameter's name, for messages.
@@ -122,11 +115,13 @@ def adopt(entry: Mapping[str, Any], p: Tensor, rule: Rule, name: str) -> dict[st
         The state, or {} for {}.
 
     Raises:
-        ValueError: for a slot that is missing or unknown, a shape that differs, or a step that is missing where it matters.
+        ValueError: for a slot that is missing or unknown, a shape that differs, a step that is missing where it matters, or a
+            note on a codec that does not fit.
     """
-    entry = {key: value for key, value in entry.items() if value is not None}
+    entry = {key: value for key, value in saved.entry.items() if value is not None}
     if not entry:
         return {}
+    entry = recoded(entry, saved.notes, p, rule, name)
     expected = fresh(rule, p.to("meta"))
     known = {*expected, *rule.memory, "step"}
     for key in (*expected, *rule.memory):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-__all__ = ["compute_dtype", "flat", "real", "same_layout"]
+__all__ = ["complexed", "compute_dtype", "flat", "real", "same_layout"]
 
 
 def compute_dtype(p: Tensor) -> torch.dtype:
@@ -16,6 +18,14 @@ def compute_dtype(p: Tensor) -> torch.dtype:
 def real(t: Tensor) -> Tensor:
     """The tensor with complex numbers as pairs: (…, 2), as torch's optimizers see them; its memory holds what it says."""
     return torch.view_as_real(t.resolve_conj()) if t.is_complex() else t.resolve_neg()
+
+
+def complexed(state: Mapping[str, Tensor], p: Tensor) -> dict[str, Tensor]:
+    """The state of a parameter; a complex one's is complex where it has its shape, as torch keeps it."""
+    if not p.is_complex():
+        return {**state}
+    pairs = {key for key, x in state.items() if x.shape == (*p.shape, 2) and x.dtype == compute_dtype(p)}
+    return {key: torch.view_as_complex(x) if key in pairs else x for key, x in state.items()}
 
 
 def flat(t: Tensor) -> Tensor | None:
