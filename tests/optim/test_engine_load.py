@@ -215,3 +215,44 @@ def test_names_are_those_without_torch_compile(compiled):
     ours.load_state_dict(theirs.state_dict())
     pairs = zip(models["ours"].parameters(), models["theirs"].parameters(), strict=True)
     assert all(torch.equal(ours.state[p]["exp_avg"], theirs.state[q]["exp_avg"]) for p, q in pairs)
+
+
+class Wrapped(nn.Module):
+    """Names as in DistributedDataParallel, which needs processes."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+
+@pytest.mark.parametrize("wrapped", ["ours", "theirs"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_names_are_those_without_a_wrapper_around_one_side(wrapped, compiled):
+    models = {which: nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)) for which in ("ours", "theirs")}
+    given = dict(models)
+    given[wrapped] = Wrapped(torch.compile(given[wrapped], backend="eager") if compiled else given[wrapped])
+    ours, theirs = (optim.create("adamw", x, average="ema", buffers="average") for x in given.values())
+    advance(theirs, gradients([*models["theirs"].parameters()], 2))
+    models["theirs"][1].running_mean += 1.0
+    advance(theirs, gradients([*models["theirs"].parameters()], 1))
+    saved = theirs.state_dict()
+    ours.load_state_dict(saved)
+    pairs = zip(models["ours"].parameters(), models["theirs"].parameters(), strict=True)
+    assert all(torch.equal(ours.state[p]["exp_avg"], theirs.state[q]["exp_avg"]) for p, q in pairs)
+    assert list(saved["buffers"].values()) != []
+    assert same(list(ours.state_dict()["buffers"].values()), list(saved["buffers"].values()))
+    advance(ours, gradients([*models["ours"].parameters()], 1))
+    with ours.averaged():
+        assert not torch.equal(models["ours"][1].running_mean, torch.zeros(2))
+
+
+def test_a_part_that_is_called_module_keeps_its_name():
+    """Only what all names of one side have, and none of the other, can be a wrapper's."""
+    p, q = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    whole = make("adamw", [("module.a", p), ("a", q)])
+    advance(whole, [[torch.ones(2), -torch.ones(2)]])
+    part = make("adamw", [("module.a", nn.Parameter(torch.ones(2)))])
+    part.load_state_dict(whole.state_dict(), strict=False)
+    assert same(snapshot(part)[0][1], snapshot(whole)[0][1])
+    missing = "load_state_dict: missing a; strict=False keeps the missing ones fresh"
+    refused(whole, part.state_dict(), missing)

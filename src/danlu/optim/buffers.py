@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from danlu.optim.direction.plain import Plain
+from danlu.optim.names import in_common, uncompiled
 from danlu.optim.piece import Average
 from danlu.optim.plan import Builder
 from danlu.optim.rule import Rule
@@ -88,13 +89,14 @@ class Buffers:
                     "strict=False"
                 )
             return {}
-        ours = dict(self._floating())
-        for label, names in (("missing", ours.keys() - saved.keys()), ("unexpected", saved.keys() - ours.keys())):
-            if strict and saved and names:
+        theirs, ours = in_common(saved, {name: (name, buffer) for name, buffer in self._floating()})
+        for label, names in (("missing", ours.keys() - theirs.keys()), ("unexpected", theirs.keys() - ours.keys())):
+            if strict and theirs and names:
                 raise ValueError(f"load_state_dict: averaged buffers: {label} {', '.join(sorted(names))}; or strict=False")
         rule = _watching(rules)
         assert rule is not None  # construction saw to it
-        return {name: adopt(Saved(saved[name]), ours[name], rule, name) for name in saved if name in ours}
+        pairs = ((theirs[common], *own) for common, own in ours.items() if common in theirs)
+        return {name: adopt(Saved(entry), buffer, rule, name) for entry, name, buffer in pairs}
 
     def _floating(self) -> Iterator[tuple[str, Tensor]]:
         assert self._model is not None
@@ -137,7 +139,7 @@ def buffers_of(params: object, choice: AtAverage | None, rules: Sequence[Rule], 
 
 def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """The buffers under the names that they have without ``torch.compile``."""
-    return ((name.replace("_orig_mod.", ""), buffer) for name, buffer in model.named_buffers())
+    return ((uncompiled(name), buffer) for name, buffer in model.named_buffers())
 
 
 def _watching(rules: Iterable[Rule]) -> Rule | None:

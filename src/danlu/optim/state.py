@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from danlu.optim.names import in_common
 from danlu.optim.recode import Notes, noted, recoded
 from danlu.optim.rule import Rule
 from danlu.optim.run.views import complexed, compute_dtype, real
@@ -81,8 +82,7 @@ def saved_of(
 def _by_name(
     kept: Mapping[Any, Saved], saved: Sequence[SavedGroup], groups: Sequence[dict[str, Any]], strict: bool
 ) -> dict[Tensor, Saved]:
-    theirs = {name: key for group in saved for name, key in _uncompiled(group)}
-    ours = {name: p for group in groups for name, p in _uncompiled(group)}
+    theirs, ours = in_common(_members(saved), _members(groups))
     missing, unexpected = [n for n in ours if n not in theirs], [n for n in theirs if n not in ours]
     if strict and (missing or unexpected):
         parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
@@ -90,10 +90,8 @@ def _by_name(
     return {p: kept[theirs[name]] for name, p in ours.items() if name in theirs}
 
 
-def _uncompiled(group: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The parameters of a group under the names that they have without ``torch.compile``."""
-    names = (name.replace("_orig_mod.", "") for name in group["param_names"])
-    return zip(names, group["params"], strict=True)
+def _members(groups: Sequence[SavedGroup]) -> dict[str, Any]:
+    return {name: x for group in groups for name, x in zip(group["param_names"], group["params"], strict=True)}
 
 
 def fresh(rule: Rule, p: Tensor) -> dict[str, Tensor]:
