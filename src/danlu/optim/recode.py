@@ -11,10 +11,9 @@ from torch import Tensor
 
 from danlu.optim.catalog import find_piece, info_of
 from danlu.optim.piece import Codec, snake
-from danlu.optim.rule import Rule
+from danlu.optim.rule import Rule, outlined
 from danlu.optim.run.views import complexed, compute_dtype, real
 from danlu.optim.store.dense import Dense
-from danlu.optim.values import Tick
 
 __all__ = ["Notes", "noted", "recoded"]
 
@@ -70,7 +69,7 @@ def recoded(entry: Mapping[str, Any], notes: Notes, p: Tensor, rule: Rule, name:
 
 def _kept(parts: Mapping[str, Tensor], codec: Codec, like: Tensor) -> bool:
     """Whether these are parts that a codec makes of such a tensor, by their names and shapes."""
-    own = codec.encode(like, codec.scalars(Tick(0, 0.0, 1.0)))
+    own = outlined(codec, like.shape, like.dtype)
     return own.keys() == parts.keys() and all(own[part].shape == real(x).shape for part, x in parts.items())
 
 
