@@ -41,7 +41,7 @@ browser: $(READY) ## the page in a real browser (installs playwright; needs chro
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright
 	$(BIN)/python -m pytest -q tests/page/test_browser.py
 
-tuning-free: $(READY) ## optimizers on 27 small workloads against tuned AdamW, into runs/ (takes up again where it was stopped)
+tuning-free: $(READY) ## optimizers on 45 small workloads against tuned AdamW, into runs/ (takes up again where it was stopped)
 	$(BIN)/python -m benchmarks.tuning_free --results runs/tuning-free
 
 compat: $(READY) ## every optimizer in the loops of Lightning, Accelerate and Hugging Face (installs them)

@@ -13,7 +13,7 @@ from benchmarks.tuning_free.methods import BY_NAME, METHODS, Method
 from benchmarks.tuning_free.plan import evaluations, tunings
 from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import Result, Task
-from benchmarks.tuning_free.suite import CHOICE, HELD_OUT, WORKLOADS
+from benchmarks.tuning_free.suite import CHOICE, HELD_OUT, OTHER_KINDS, WORKLOADS
 from benchmarks.tuning_free.worker import settle, work
 
 RESULTS = Path(__file__).parent / "results"
@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", nargs="?", choices=["run", "report", "all"], default="all")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of runs.csv, table.md and ratios.png")
-    parser.add_argument("--split", choices=["choice", "held-out", "both"], default="both")
+    parser.add_argument("--split", choices=["choice", "held-out", "other-kinds", "all"], default="all")
     parser.add_argument("--workloads", nargs="*", choices=list(WORKLOADS), help="these only")
     parser.add_argument("--methods", nargs="*", choices=list(BY_NAME), help="these only")
     parser.add_argument("--again", nargs="*", choices=list(BY_NAME), default=[], help="forget these methods' runs first")
@@ -37,7 +37,7 @@ def main() -> None:
         rows.drop(args.again)
     if args.action != "report":
         methods = available([BY_NAME[name] for name in args.methods] if args.methods else METHODS)
-        split = {"choice": CHOICE, "held-out": HELD_OUT, "both": (*CHOICE, *HELD_OUT)}[args.split]
+        split = {"choice": CHOICE, "held-out": HELD_OUT, "other-kinds": OTHER_KINDS}.get(args.split, WORKLOADS.values())
         workloads = [workload for workload in split if not args.workloads or workload.name in args.workloads]
         make(tunings(methods, workloads), rows, args.jobs, compile=not args.eager)
         make(evaluations(methods, workloads, rows), rows, args.jobs, compile=not args.eager)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Batch", "Problem", "classes", "cross_entropy", "numbers", "squared_error"]
+__all__ = ["Batch", "Problem", "classes", "cross_entropy", "numbers", "rows", "squared_error"]
 
 Batch = tuple[Tensor, ...]
 Loss = Callable[[nn.Module, Batch], Tensor]
@@ -57,16 +57,17 @@ def classes(x: Tensor, y: Tensor, x_test: Tensor, y_test: Tensor, batch: int) ->
     shares = torch.bincount(y, minlength=int(y_test.max()) + 1).float() / len(y)
     equal = torch.full_like(shares, 1 / len(shares))
     trivial = min(float(-p.log()[y_test].mean()) for p in (shares, equal))
-    return Problem(_rows(x, y, batch), cross_entropy, (x_test, y_test), trivial, (x, y))
+    return Problem(rows(x, y, batch), cross_entropy, (x_test, y_test), trivial, (x, y))
 
 
-def numbers(x: Tensor, y: Tensor, x_test: Tensor, y_test: Tensor, batch: int) -> Problem:
-    """Rows with numbers to predict, scaled by the training set. The trivial level is the training set's mean."""
-    y, y_test = (y - y.mean(0)) / y.std(), (y_test - y.mean(0)) / y.std()
-    return Problem(_rows(x, y, batch), squared_error, (x_test, y_test), float(y_test.square().mean()), (x, y))
+def numbers(x: Tensor, y: Tensor, x_test: Tensor, y_test: Tensor, batch: int, *, scaled: bool = True) -> Problem:
+    """Rows with numbers to predict, scaled by the training set if asked. The trivial level is the training set's mean."""
+    if scaled:
+        y, y_test = (y - y.mean(0)) / y.std(), (y_test - y.mean(0)) / y.std()
+    return Problem(rows(x, y, batch), squared_error, (x_test, y_test), float((y_test - y.mean(0)).square().mean()), (x, y))
 
 
-def _rows(x: Tensor, y: Tensor, batch: int) -> Callable[[torch.Generator], Batch]:
+def rows(x: Tensor, y: Tensor, batch: int) -> Callable[[torch.Generator], Batch]:
     """Batches of rows drawn alike, with replacement."""
 
     def draw(generator: torch.Generator) -> Batch:

@@ -12,7 +12,7 @@ from benchmarks.tuning_free.plan import FEWER, JUDGED, TUNED, TUNED_OTHERS, judg
 from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import Result, Task
 from benchmarks.tuning_free.scores import Ratio, Summary, compare, summarise
-from benchmarks.tuning_free.suite import CHOICE, HELD_OUT, WORKLOADS
+from benchmarks.tuning_free.suite import CHOICE, HELD_OUT, OTHER_KINDS, WORKLOADS
 
 __all__ = ["Entry", "entries", "report"]
 
@@ -94,7 +94,7 @@ def workload_table(found: Sequence[Entry], rows: Rows) -> Iterator[str]:
         rate = tuned_rate(rows, name, REFERENCE)
         runs = _runs(rows, name, REFERENCE, rate, JUDGED)
         if runs:
-            mark = " (held out)" if workload in HELD_OUT else ""
+            mark = " (held out)" if workload in HELD_OUT else " (other kinds)" if workload in OTHER_KINDS else ""
             level = sum(r.metric for r in runs) / len(runs)
             cells = [_cell(entry.ratios.get(name)) for entry in shown]
             yield f"| {name}{mark} | {workload.data().trivial:.4g} | {level:.4g} | {rate:g} | {' | '.join(cells)} |"
@@ -112,10 +112,11 @@ def report(rows: Rows, folder: Path) -> None:
         print("nothing to compare yet: run the reference first")
         return
     there = {name for entry in found for name in entry.ratios}  # all of them, unless only some were asked for
-    choice, held_out = ({workload.name for workload in split} & there for split in (CHOICE, HELD_OUT))
+    choice, held_out, other = ({workload.name for workload in split} & there for split in (CHOICE, HELD_OUT, OTHER_KINDS))
     whole = [entry for entry in found if entry.kind != "ablation"]
     varied = [entry for entry in found if entry.kind in {"preset", "ablation"}]
-    tables = [summary_table(whole, held_out, of="held out"), summary_table(whole, choice, of="choice")]
+    sets = {"held out": held_out, "other kinds": other, "choice": choice}
+    tables = [summary_table(whole, names, of=of) for of, names in sets.items()]
     if len(varied) > len(PRESETS):
         tables.append(summary_table(varied, choice, of="variants on choice"))
     first = "\n\n".join(filter(None, ("\n".join(table) for table in tables)))
@@ -138,10 +139,10 @@ def picture(found: Sequence[Entry], path: Path) -> None:
 
     ordered = sorted(found, key=lambda entry: -summarise(entry.ratios).value)
     figure, axes = plt.subplots(figsize=(8, 1 + 0.32 * len(ordered)), layout="constrained")
-    held_out = {workload.name for workload in HELD_OUT}
+    sets = ((CHOICE, "tab:blue", "choice"), (HELD_OUT, "tab:orange", "held out"), (OTHER_KINDS, "tab:green", "other kinds"))
     for y, entry in enumerate(ordered):
-        for marks, colour, label in ((set(WORKLOADS) - held_out, "tab:blue", "choice"), (held_out, "tab:orange", "held out")):
-            values = [ratio.value for name, ratio in entry.ratios.items() if name in marks]
+        for split, colour, label in sets:
+            values = [ratio.value for name, ratio in entry.ratios.items() if WORKLOADS[name] in split]
             axes.plot(values, [y] * len(values), "o", color=colour, alpha=0.6, markersize=4, label=label if y == 0 else None)
         axes.plot(
             summarise(entry.ratios).value, y, "|", color="black", markersize=14, label="geometric mean" if y == 0 else None

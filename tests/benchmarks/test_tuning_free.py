@@ -12,18 +12,18 @@ from benchmarks.tuning_free.report import entries, report
 from benchmarks.tuning_free.rows import Rows
 from benchmarks.tuning_free.run import LOOKS, Result, Task, model_of, train
 from benchmarks.tuning_free.scores import compare, summarise
-from benchmarks.tuning_free.suite import CHOICE, HELD_OUT, WORKLOADS
+from benchmarks.tuning_free.suite import CHOICE, HELD_OUT, OTHER_KINDS, WORKLOADS
 from danlu.keyed import generator
 
 QUICK = [("diabetes_mlp", 0.001), ("cancer_mlp", 0.004)]
 
 
 def test_the_split_is_disjoint_and_large_enough():
-    choice, held_out = ({workload.name for workload in split} for split in (CHOICE, HELD_OUT))
+    choice, held_out, other = ({workload.name for workload in split} for split in (CHOICE, HELD_OUT, OTHER_KINDS))
     assert len(choice) == len(CHOICE) >= 12
     assert len(held_out) == len(HELD_OUT) >= 8
-    assert not choice & held_out
-    assert set(WORKLOADS) == choice | held_out
+    assert len(WORKLOADS) == len(CHOICE) + len(HELD_OUT) + len(OTHER_KINDS)
+    assert set(WORKLOADS) == choice | held_out | other
     assert not set(plan.TUNED) & set(plan.JUDGED)
     assert len({method.name for method in METHODS}) == len(METHODS)
 
@@ -175,7 +175,7 @@ def test_the_report_has_a_line_for_each_method(tmp_path, capsys):
     assert set(by_name) == {"adamw, tuned", "adamw at 0.0005", "soap"}
     assert summarise(by_name["soap"].ratios).value == pytest.approx(2.0)
     report(rows, tmp_path)
-    assert capsys.readouterr().out.count("| soap | 2.000 ± 0.000 | 2.000 ± 0.000 | 0% |") == 2  # held out, and choice
+    assert capsys.readouterr().out.count("| soap | 2.000 ± 0.000 | 2.000 ± 0.000 | 0% |") == 3  # each set
     assert (tmp_path / "table.md").read_text().count("**2.00**") == len(WORKLOADS)
     assert (tmp_path / "ratios.png").stat().st_size > 1000
 
