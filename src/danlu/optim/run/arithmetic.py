@@ -31,17 +31,20 @@ def _atan2(y: Tensor, x: Tensor) -> Tensor:
     if y.device.type != "cpu" or y.dtype != torch.float32 or x.dtype != torch.float32:
         return NotImplemented
     ys, xs = y.abs(), x.abs()
-    steep = ys > xs
     # The smallest normal number changes nothing that is not as small, and makes 0/0 a 0.
-    q = torch.where(steep, xs, ys) / (torch.where(steep, ys, xs) + torch.finfo(torch.float32).tiny)
-    z = q * q
+    q = torch.minimum(ys, xs) / (torch.maximum(ys, xs) + torch.finfo(torch.float32).tiny)
+    z = q.square()
     series = torch.full_like(z, _ATAN[-1])
     for coefficient in reversed(_ATAN[:-1]):
         series = series * z + coefficient
-    angle = series * q
-    angle = torch.where(steep, 0.5 * math.pi - angle, angle)
-    angle = torch.where(x < 0, math.pi - angle, angle)
+    angle = _folded(series * q, ys > xs, 0.5 * math.pi)
+    angle = _folded(angle, x < 0, math.pi)
     return (angle.view(torch.int32) | (y.view(torch.int32) & _SIGN)).view(torch.float32)  # copysign would be a call, too
+
+
+def _folded(angle: Tensor, where: Tensor, full: float) -> Tensor:
+    """`full` − angle at some places. Read once, since what inductor traces it traces anew at each use, and that multiplies."""
+    return torch.where(where, full, 0.0) + torch.where(where, -1.0, 1.0) * angle
 
 
 SPELLED_OUT: Mapping[Any, Callable[..., Any]] = {torch.ops.aten.atan2.default: _atan2}
