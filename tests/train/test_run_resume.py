@@ -200,7 +200,7 @@ def test_a_plain_data_loader_is_not_read_at_the_end_of_an_epoch(tmp_path, accumu
     def loader():
         return DataLoader(data, batch_size=4, shuffle=True)
 
-    length = {"accumulate": accumulate, "until": "3ep", "save_every": "1ep"}
+    length = {"recalibrate": 0, "accumulate": accumulate, "until": "3ep", "save_every": "1ep"}
     fit(tmp_path / "a", data=loader(), **length)
     fit(tmp_path / "b", Signal(-(-5 // accumulate)), data=loader(), **length)
     read.clear()
