@@ -1,4 +1,4 @@
-"""What the workloads are made of: data, batches, losses. Named ones come with scikit-learn, matplotlib and Python."""
+"""What the workloads are made of: data that come with scikit-learn, matplotlib and Python, batches, losses."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def prices() -> Problem:
 
 
 def waves() -> Problem:
-    """Two sines and noise, 600 points on a line: the one workload whose data are made."""
+    """Two sines and noise, 600 points on a line; these data and those of `sums` are made, all others are real."""
     x = torch.linspace(-1, 1, 600)[:, None]
     noisy = 0.2 * torch.randn(600, 1, generator=generator("tuning-free", "waves"))
     return numbers(*data.rows(x, (12 * x).sin() + 0.5 * (37 * x + 1).sin() + noisy, "waves"), 64)
