@@ -22,6 +22,7 @@ __all__ = [
     "Interval",
     "NonNegative",
     "Positive",
+    "Ratio",
     "Steps",
     "Structural",
     "check",
@@ -56,6 +57,7 @@ class Structural:
 
 Beta = Annotated[float, Interval(0.0, 1.0, "left")]
 Fraction = Annotated[float, Interval(0.0, 1.0)]
+Ratio = Annotated[float, Interval(0.0, 1.0, "right")]
 Positive = Annotated[float, Interval(0.0, math.inf, "neither")]
 NonNegative = Annotated[float, Interval(0.0, math.inf, "left")]
 AnyNumber = Annotated[float, Interval(-math.inf, math.inf, "neither")]

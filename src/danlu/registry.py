@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["Registry", "UnknownNameError", "did_you_mean", "refuse_unknown"]
+__all__ = ["Registry", "UnknownNameError", "did_you_mean", "refuse_unknown", "snake"]
 
 T = TypeVar("T")
+
+
+def snake(thing: Any) -> str:
+    """Return the name of a class or function in a table: its own in snake case."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", thing.__name__).lower()
 
 
 class UnknownNameError(ValueError):

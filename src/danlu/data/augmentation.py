@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import Tensor
 from danlu.data.uniforms import uniforms
 from danlu.docstrings import first_line
 from danlu.ranges import Fraction, check, hints
-from danlu.registry import Registry, refuse_unknown
+from danlu.registry import Registry, refuse_unknown, snake
 
 __all__ = [
     "AUGMENTATIONS",
@@ -199,7 +198,7 @@ def named(*, source: str, kind: str = "images") -> Callable[[Thing], Thing]:
     """
 
     def add(thing: Thing) -> Thing:
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", thing.__name__).lower()
+        name = snake(thing)
         AUGMENTATIONS.add(name, AugmentationInfo(name, thing, source, kind))
         return thing
 

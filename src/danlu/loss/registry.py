@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Annotated, Any, TypeVar, final, get_origin
 
 from danlu.docstrings import first_line, unverified
 from danlu.ranges import check, hints
-from danlu.registry import Registry, refuse_unknown
+from danlu.registry import Registry, refuse_unknown, snake
 
 __all__ = ["LOSSES", "LossInfo", "create", "filled", "losses", "named"]
 
@@ -75,7 +74,7 @@ def named(*, source: str, kind: str = "other", coupled: bool = False, stateful: 
     """
 
     def add(thing: Thing) -> Thing:
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", thing.__name__).lower()
+        name = snake(thing)
         LOSSES.add(name, LossInfo(name, thing, source, kind, coupled, stateful))
         return thing
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from danlu.docstrings import first_line, unverified
-from danlu.optim.piece import Piece, snake
+from danlu.optim.piece import Piece
 from danlu.ranges import hints
-from danlu.registry import Registry, refuse_unknown
+from danlu.registry import Registry, refuse_unknown, snake
 
 __all__ = ["PIECES", "PieceInfo", "find_piece", "info_of", "piece", "pieces"]
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from danlu.optim.catalog import info_of
 from danlu.optim.named import Named
-from danlu.optim.piece import Piece, Stateful, snake
+from danlu.optim.piece import Piece, Stateful
 from danlu.optim.roster import Preset
 from danlu.optim.rule import Rule
 from danlu.optim.store.dense import Dense
+from danlu.registry import snake
 
 __all__ = ["exemptions", "inside", "refusals", "routes", "unverified"]
 

@@ -11,7 +11,6 @@ A piece is a frozen dataclass for ONE tensor: pure, out of place, no loop over t
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -43,7 +42,6 @@ __all__ = [
     "Rate",
     "Stateful",
     "Write",
-    "snake",
 ]
 
 
@@ -351,11 +349,6 @@ def _written(x: Any) -> str:
     if isinstance(x, Piece):
         return x.brief()
     return repr(float(f"{x:.15g}") if isinstance(x, float) else x)  # 3·0.05 is 0.15000000000000002
-
-
-def snake(cls: type) -> str:
-    """The name of a piece in the catalogue: its class's in snake case."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
 
 @cache

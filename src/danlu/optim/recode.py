@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from danlu.optim.catalog import find_piece, info_of
-from danlu.optim.piece import Codec, snake
+from danlu.optim.piece import Codec
 from danlu.optim.rule import Rule, outlined
 from danlu.optim.run.views import complexed, compute_dtype, real
 from danlu.optim.store.dense import Dense
@@ -75,7 +75,7 @@ def _kept(parts: Mapping[str, Tensor], codec: Codec, like: Tensor) -> bool:
 
 def _table(codec: Codec) -> dict[str, Any]:
     kind = type(codec)
-    name = snake(kind) if info_of(kind) else f"{kind.__module__}.{kind.__qualname__}"
+    name = info.name if (info := info_of(kind)) else f"{kind.__module__}.{kind.__qualname__}"
     settings = {f.name: getattr(codec, f.name) for f in fields(codec)}  # type: ignore[arg-type]
     return {"name": name, **{key: x if isinstance(x, (bool, int, float, str)) else str(x) for key, x in settings.items()}}
 

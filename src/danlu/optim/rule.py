@@ -30,13 +30,12 @@ from danlu.optim.piece import (
     Rate,
     Stateful,
     Write,
-    snake,
 )
 from danlu.optim.refusals import refuse_climbing, refuse_misfits
 from danlu.optim.store.dense import Dense
 from danlu.optim.tail import tail_of
 from danlu.optim.values import Kept, Need, Scalar, Scalars, Scope, Sight, Start, Tick
-from danlu.registry import did_you_mean
+from danlu.registry import did_you_mean, snake
 
 __all__ = ["SLOTS", "ByPath", "Layout", "Rule", "outlined"]
 

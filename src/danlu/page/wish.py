@@ -10,10 +10,9 @@ from typing import Annotated, Any
 from danlu import schedule
 from danlu.optim.compose import compose
 from danlu.optim.named import Named
-from danlu.optim.piece import snake
 from danlu.optim.rule import Rule
 from danlu.ranges import Interval, Positive, check, hints
-from danlu.registry import Registry, refuse_unknown
+from danlu.registry import Registry, refuse_unknown, snake
 from danlu.surface import Gaussian, HeavyTailed, Noise, Sparse, Surface
 from danlu.surface import create as create_surface
 

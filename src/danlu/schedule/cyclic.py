@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Annotated, final
 
-from danlu.ranges import Count, Fraction, Interval, check, hints
+from danlu.ranges import Count, Fraction, Interval, Ratio, check, hints
 from danlu.schedule.shape import Cosine, Shape
 
 __all__ = ["Cyclic", "Restarts"]
 
-Ratio = Annotated[float, Interval(0.0, 1.0, "right")]
 Growth = Annotated[float, Interval(1.0, 10.0)]
 
 
@@ -77,9 +76,8 @@ class Restarts:
         """Return the factor at z ≥ 0."""
         if not 0.0 <= z < 1.0:
             return Cosine(self.floor)(z)
-        lengths = [
-            self.growth ** (i + 1 - self.cycles) for i in range(self.cycles)
-        ]  # the last is 1: none is beyond all numbers
+        # the last length is 1, so that none is beyond all numbers
+        lengths = [self.growth ** (i + 1 - self.cycles) for i in range(self.cycles)]
         starts = [0.0, *accumulate(lengths)]
         at = z * starts[-1]
         i = bisect_right(starts, at + _ROUNDING) - 1

@@ -9,11 +9,11 @@ updates or in epochs, these are the usual laws between lr_max and lr_min.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, final
 
-from danlu.ranges import Fraction, Interval, Positive, check, hints
+from danlu.ranges import Fraction, Interval, Positive, Ratio, check, hints
+from danlu.registry import snake
 
 __all__ = [
     "Constant",
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 Inside = Annotated[float, Interval(0.0, 1.0, "neither")]
-Ratio = Annotated[float, Interval(0.0, 1.0, "right")]
 
 
 class Shape(Protocol):
@@ -292,10 +291,6 @@ def _half_wave(q: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * q))
 
 
-def _name_of(shape: type) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", shape.__name__).lower()
-
-
 def _behind(z: float, decay: float) -> float:
     """q, how much of the last share `decay` is over."""
     return max(0.0, 1.0 - (1.0 - _progress(z)) / decay)
@@ -313,4 +308,4 @@ def _fall(floor: float, f: float) -> float:
 
 
 def _check(shape: Any) -> None:
-    check(_name_of(type(shape)), hints(type(shape)), vars(shape))
+    check(snake(type(shape)), hints(type(shape)), vars(shape))

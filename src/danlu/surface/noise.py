@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from danlu.keyed import generator
-from danlu.optim.piece import snake
 from danlu.ranges import Interval, NonNegative, check, hints
+from danlu.registry import snake
 
 __all__ = ["Gaussian", "HeavyTailed", "Noise", "Sparse"]
 

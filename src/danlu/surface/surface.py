@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from danlu.docstrings import first_line
-from danlu.optim.piece import snake
 from danlu.ranges import check, hints
-from danlu.registry import Registry, refuse_unknown
+from danlu.registry import Registry, refuse_unknown, snake
 
 __all__ = ["SURFACES", "Domain", "Surface", "create", "register", "surfaces"]
 
