@@ -8,6 +8,7 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
+import danlu
 from danlu.cli import app
 
 
@@ -15,6 +16,7 @@ from danlu.cli import app
 def test_without_the_extra_one_line_says_what_to_install(missing, tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name == "danlu.page" or name.startswith("danlu.page.")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(danlu, "page", raising=False)  # what an import has left there
     monkeypatch.setitem(sys.modules, missing, None)
     out = tmp_path / "page.html"
     found = CliRunner().invoke(app, ["page", "--export", str(out)])

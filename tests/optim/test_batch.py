@@ -257,9 +257,7 @@ def test_a_line_is_bounded_in_bytes_and_elements(lines, monkeypatch):
 
 
 @pytest.mark.skipif(compiler_for("cpu") is None, reason="no compiler")
-@pytest.mark.parametrize(
-    ("name", "store"), [("adamw", {}), ("adan", {}), ("lion", {}), ("adamw", {"exp_avg": Dense(torch.bfloat16)})]
-)
+@pytest.mark.parametrize(("name", "store"), [("adamw", {}), ("lion", {}), ("adamw", {"exp_avg": Dense(torch.bfloat16)})])
 def test_a_kernel_takes_a_line_as_its_tensors(name, store, lines, monkeypatch):
     """As on an accelerator, where a launch costs more than laying small tensors end to end."""
     monkeypatch.setenv("DANLU_ENGINE", "captured")
