@@ -20,7 +20,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 __all__ = ["Stage", "cut", "in_steps"]
 
 _WHOLE, _WITHIN, _ACROSS = range(3)  # the walks of a reduction: all of a tensor, within its rows, across them
-_BLOCK = 64  # rows that are summed together before blocks are: they fit the cache, and keep three digits more in float32
+# Rows that are summed together before blocks are, which keeps digits in float32. A vector of columns walks down them, a page of
+# memory at each where rows are long: 64 fill the translation buffer and one set of the first cache (a third slower or more).
+_BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _across(target: Any, x: Tensor, sides: Sequence[int], *others: Any) -> Tenso
     rows, columns = x.shape
     if rows <= 2 * _BLOCK:  # one block, or none: compilers make something else of those
         return None
-    blocks = (rows - 2) // _BLOCK  # what is left over is 2 to 65 rows
+    blocks = (rows - 2) // _BLOCK  # what is left over is 2 to 17 rows
     whole = target(target(x[: _BLOCK * blocks].view(blocks, _BLOCK, columns), [1]), [0])
     return _JOINS[target](whole, target(x[_BLOCK * blocks :], [0]))
 
