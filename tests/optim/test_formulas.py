@@ -8,7 +8,7 @@ import torch
 
 from danlu.optim import grad, modify, moment, rate
 from danlu.optim.formulas.bias import adam_scale, corrections
-from danlu.optim.formulas.norms import excess, norm_squared, normalized, rms, shrinkage
+from danlu.optim.formulas.norms import norm_squared, normalized, rms, shrinkage
 from danlu.optim.formulas.rectification import rectification
 from danlu.optim.values import Tick, found_under, under
 
@@ -62,8 +62,6 @@ def test_sizes_and_what_bounds_them():
     x = torch.tensor(X)
     assert norm_squared(x).item() == pytest.approx(np.sum(X**2), rel=EXACT)
     assert rms(x).item() == pytest.approx(np.sqrt(np.mean(X**2)), rel=EXACT)
-    assert excess(x, 0.1).item() == pytest.approx(10 * np.sqrt(np.mean(X**2)), rel=EXACT)
-    assert excess(x, 100.0).item() == 1.0
     assert shrinkage(torch.tensor(4.0), 3.0).item() == 0.75
     assert [shrinkage(torch.tensor(size), 3.0).item() for size in (2.0, 0.0)] == [1.0, 1.0]
 

@@ -42,8 +42,8 @@ class Softplus(Direction):
     wants_scale: ClassVar[bool] = True
 
     def scalars(self, tick: Tick) -> Mapping[str, float]:
-        """k."""
-        return {"smooth": self.smooth}
+        """k and 1/k: a kernel divides at every element."""
+        return {"smooth": self.smooth, "unit": 1.0 / self.smooth}
 
     def __call__(self, c: Context, h: Scalars) -> Tensor:
         """Return m̂ over the smoothly floored magnitude."""
@@ -52,5 +52,5 @@ class Softplus(Direction):
         x = v.raw.sqrt() if squared else v.raw
         # Not log1p: rounding 1 + exp costs half an ulp of 1 beside a sum, in units of 1/k, of at least log(2), and a kernel's
         # log1p takes up to twice as long (it squares the exponential into denormals).
-        floored = x + torch.log(1 + torch.exp(-x * h["smooth"])) / h["smooth"]
+        floored = x + torch.log(1 + torch.exp(-x * h["smooth"])) * h["unit"]
         return c.numerator(self.num).hat / (floored * (v.root_debias if squared else v.debias))

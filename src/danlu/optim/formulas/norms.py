@@ -10,7 +10,7 @@ from torch import Tensor
 
 from danlu.optim.values import Scalar
 
-__all__ = ["excess", "norm_squared", "normalized", "power_sum", "rms", "shrinkage"]
+__all__ = ["norm_squared", "normalized", "power_sum", "rms", "shrinkage"]
 
 
 def norm_squared(x: Tensor) -> Tensor:
@@ -38,11 +38,6 @@ def normalized(x: Tensor, eps: Scalar, dim: int | None = None) -> Tensor:
 def rms(x: Tensor) -> Tensor:
     """Return √mean(x²) of one tensor, 0-d."""
     return x.square().mean().sqrt()
-
-
-def excess(x: Tensor, bound: Scalar) -> Tensor:
-    """Return max(1, RMS(x)/bound): what to divide by so that RMS(x) keeps below the bound."""
-    return (rms(x) / bound).clamp_min(1.0)
 
 
 def shrinkage(size: Tensor, bound: Scalar) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.formulas.norms import excess, shrinkage
+from danlu.optim.formulas.norms import rms, shrinkage
 from danlu.optim.grad.clip_norm import NormOrder
 from danlu.optim.piece import GradPiece
 from danlu.optim.values import Scalars, Scope, Sight, Tick
@@ -82,4 +82,4 @@ class ClipBlockRms(GradPiece):
 
     def __call__(self, g: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the clipped gradient."""
-        return g / excess(g, h["max_rms"])
+        return g * shrinkage(rms(g), h["max_rms"])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from danlu.optim.catalog import piece
 from danlu.optim.context import Context
-from danlu.optim.formulas.norms import excess
+from danlu.optim.formulas.norms import rms, shrinkage
 from danlu.optim.piece import Modify
 from danlu.optim.values import Scalars, Scope, Sight, Tick
 from danlu.ranges import Interval, NonNegative
@@ -45,7 +45,7 @@ class RmsClip(Modify):
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
         """Return the clipped update."""
-        return u / excess(u, h["threshold"])
+        return u * shrinkage(rms(u), h["threshold"])
 
 
 @piece(source="Wortsman et al. 2023 (StableAdamW), arXiv:2304.13013; optimi; timm for the other two settings")
@@ -86,10 +86,11 @@ class StableClip(Modify):
         return {"threshold": self.threshold, "eps": self.eps}
 
     def __call__(self, u: Tensor, c: Context, h: Scalars) -> Tensor:
-        """Return u, and slow lr down; or return u over the excess."""
+        """Return u, and slow lr down; or return u, scaled likewise."""
         root = c.denominator().root
-        over = excess(c.g / (root.clamp_min(h["eps"]) if self.floor else root + h["eps"]), h["threshold"])
+        unit = c.g / (root.clamp_min(h["eps"]) if self.floor else root + h["eps"])
+        factor = shrinkage(rms(unit), h["threshold"])
         if not self.decay:
-            return u / over
-        c.scale_lr(1.0 / over)
+            return u * factor
+        c.scale_lr(factor)
         return u
