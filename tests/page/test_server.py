@@ -238,8 +238,10 @@ def test_it_listens_on_this_machine_alone(monkeypatch):
 
 
 def test_the_exported_file_stands_alone(tmp_path):
-    out = tmp_path / "page.html"
-    export(out, rules=("sgd", "adan", "adamw+modify.cautious"), surfaces=("rosenbrock",), lrs=(1e-3, 1e-2), steps=300)
+    out, told = tmp_path / "page.html", list[str]()
+    rules = "sgd", "adan", "adamw+modify.cautious"
+    export(out, rules=rules, surfaces=("rosenbrock",), lrs=(1e-3, 1e-2), steps=300, told=told.append)
+    assert told == ["rosenbrock: 6 paths"]
     text = out.read_text()
     own = text.replace(plotly_js(), "")
     assert not re.findall(r'(?:src|href)="(?!data:)', own)

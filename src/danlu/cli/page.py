@@ -27,5 +27,5 @@ def page(
         if export is None:
             pages.serve(port, typer.echo)
             return
-        pages.export(export)
+        pages.export(export, told=typer.echo)
     typer.echo(f"page in {export}, {export.stat().st_size:,} bytes")

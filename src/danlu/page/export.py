@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ def export(
     surfaces: Sequence[str] = _SURFACES,
     lrs: Sequence[float] = _RATES,
     steps: int = 300,
+    told: Callable[[str], object] | None = None,
 ) -> None:
     """Write the page with the paths of some rules on some surfaces, from each surface's start.
 
@@ -35,6 +36,7 @@ def export(
         surfaces: names of surfaces.
         lrs: learning rates.
         steps: updates; 60 of them are kept.
+        told: is told each surface whose paths are there; all take some ten seconds.
 
     Raises:
         FileNotFoundError: when there is no folder for the file.
@@ -51,6 +53,8 @@ def export(
             wish = Wish.read({"surface": {"name": name}, "steps": steps, "sides": sides})
             runs[name][rule] = paths(wish, every=max(1, steps // _FRAMES))
             pictures[name] = picture(wish.surface, 64, 48)
+        if told is not None:
+            told(f"{name}: {len(rules) * len(lrs)} paths")
     data = {"pictures": pictures, "runs": runs, "lrs": list(lrs), "steps": steps}
     Path(out).write_text(_inlined(json.dumps(data, separators=(",", ":"))), encoding="utf-8")
 
