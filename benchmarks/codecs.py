@@ -10,7 +10,7 @@ import argparse
 import torch
 from sets import CALLS, SETS, Gradients, copies
 from streams import stream_adds, stream_kernel
-from timing import Contestant, go_first, interleave, machine, ratio
+from timing import Contestant, interleave, machine, prepare_process, ratio
 
 from danlu import optim
 from danlu.optim.explain import bytes_per_parameter
@@ -29,7 +29,7 @@ PRESETS = ("adamw", "adan", "lion")
 
 def main() -> None:
     args = parse()
-    go_first()
+    prepare_process()
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     print("\n| preset | state | bytes of state | first s | ms | ratio to float32 | floor % |\n|---|---|--:|--:|--:|--:|--:|")
     for preset in args.preset or PRESETS:

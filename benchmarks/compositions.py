@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from sets import CALLS, ROUNDS, SETS, Gradients, copies
 from streams import stream_adds, stream_kernel
-from timing import Contestant, go_first, interleave, machine
+from timing import Contestant, interleave, machine, prepare_process
 
 from danlu import optim
 from danlu.optim.explain import bytes_per_parameter
@@ -28,7 +28,7 @@ from tests.laws.grid import seeded
 
 def main() -> None:
     args = parse()
-    go_first()
+    prepare_process()
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     print("\n| bytes | ms | over the floor | first s | rule |\n|--:|--:|--:|--:|---|")
     plain = (rule for i in count() for rule in seeded(1, True, 1000 * args.seed + i) if not rule.measures)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import torch
-from timing import Contestant, go_first, interleave, machine, ratio
+from timing import Contestant, interleave, machine, prepare_process, ratio
 from torch import Tensor, nn
 
 from danlu import optim
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10)
     parser.add_argument("--race", action="store_true", help="also train until tuned AdamW's final loss (minutes)")
     args = parser.parse_args()
-    go_first()
+    prepare_process()
     print(machine())
     for name, problem in PROBLEMS.items():
         print(f"\n{name}")

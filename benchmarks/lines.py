@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 from sets import ROUNDS, SETS, Gradients, copies
-from timing import Contestant, go_first, interleave, machine, ratio
+from timing import Contestant, interleave, machine, prepare_process, ratio
 from together import NEVER, contestant
 
 from danlu import optim
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--preset", action="append", choices=[*PRESETS])
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default {ROUNDS}")
     args = parser.parse_args()
-    go_first()
+    prepare_process()
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     print("\nms of the law end to end; others over it, median (best): one by one, torch's loop, torch's foreach;")
     print('where torch has a fused kernel also by that in danlu (`compile="auto"`), and in torch\n')

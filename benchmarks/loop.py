@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from sets import ROUNDS
-from timing import WARM_UP, go_first, machine
+from timing import WARM_UP, machine, prepare_process
 from torch import Tensor, nn
 
 from danlu import optim
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"updates of each loop, default {ROUNDS}")
     rounds = parser.parse_args().rounds
-    go_first()
+    prepare_process()
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     fused: Any = {"fused": True}
     loops = {

@@ -9,7 +9,7 @@ import argparse
 import math
 
 from sets import ROUNDS
-from timing import go_first, interleave, machine, ratio
+from timing import interleave, machine, prepare_process, ratio
 from together import NEVER, contestant
 
 from danlu.optim.run import batch
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--preset", action="append", choices=PRESETS)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default {ROUNDS}")
     args = parser.parse_args()
-    go_first()
+    prepare_process()
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     print("\nms one by one; one by one over stacked, median (best): stacked whatever the size, as the engine decides\n")
     counts = [min(48, ELEMENTS // math.prod(shape)) for shape in SHAPES]

@@ -14,7 +14,7 @@ from peers import LIBRARIES, importable, peers, steps
 from sets import CALLS, ROUNDS, SETS, Gradients, copies
 from streams import stream_adds, stream_kernel
 from table import HEAD, Row, line, write
-from timing import Contestant, go_first, interleave, machine, ratio
+from timing import Contestant, interleave, machine, prepare_process, ratio
 from torch import Tensor
 
 from danlu import optim
@@ -30,7 +30,7 @@ SAME = {"adagrad", "adam", "adamw", "adamax", "nadam", "radam", "rmsprop", "sgd"
 
 def main() -> None:
     args = parse()
-    go_first()
+    prepare_process()
     facts = machine()
     print("  ".join(f"{key}: {value}" for key, value in facts.items()))
     modules = importable(args.library or tuple(LIBRARIES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import platform
@@ -13,9 +14,10 @@ from typing import Any
 
 import torch
 
-__all__ = ["Contestant", "go_first", "interleave", "machine", "ratio"]
+__all__ = ["Contestant", "interleave", "machine", "prepare_process", "ratio"]
 
 WARM_UP = 3
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt(3)
 
 
 class Contestant:
@@ -73,12 +75,29 @@ def ratio(slow: Contestant, fast: Contestant) -> tuple[float, float]:
     return statistics.median(s / f for s, f in zip(slow.seconds, fast.seconds, strict=True)), slow.best / fast.best
 
 
-def go_first() -> None:
-    """Ask for real-time priority (root on Linux); call it before torch starts its threads, which inherit it."""
+def prepare_process() -> None:
+    """Take real-time priority and keep freed memory; call it before torch starts its threads, which inherit the priority."""
+    _go_first()
+    _keep_memory()
+
+
+def _go_first() -> None:
+    """Ask for real-time priority (root on Linux)."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except (AttributeError, PermissionError):
         print("running without priority over the machine's other work: expect more noise")
+
+
+def _keep_memory() -> None:
+    """Have glibc keep what temporaries give back.
+
+    Left alone it decides by the sizes it has seen, so that the loops of other libraries take twice as long in some processes:
+    each of their temporaries is then new to the system and faulted in page by page. This is their better case.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is None or not (mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, 2**31 - 1)):
+        print("the C library may return the memory of temporaries: expect other libraries to look slower in some runs")
 
 
 def machine() -> dict[str, str]:

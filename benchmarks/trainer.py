@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import torch
-from timing import Contestant, go_first, interleave, machine, ratio
+from timing import Contestant, interleave, machine, prepare_process, ratio
 from torch import Tensor, nn
 
 from danlu.schedule import Cosine, Schedule
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60, help="turns of everybody, default 60")
     parser.add_argument("--calls", type=int, default=100, help="updates per turn, default 100")
     arguments = parser.parse_args()
-    go_first()
+    prepare_process()
     torch.set_num_threads(1)
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     for problem in (wide, convolutional):

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from sets import CALLS, ROUNDS, SETS, Gradients, copies
-from timing import Contestant, go_first, interleave, machine, ratio
+from timing import Contestant, interleave, machine, prepare_process, ratio
 from torch import Tensor
 
 from danlu import optim
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", choices=SETS, help="only this set of tensors (repeatable)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns of each contestant, default {ROUNDS}")
     args = parser.parse_args()
-    go_first()
+    prepare_process()
     print("  ".join(f"{key}: {value}" for key, value in machine().items()))
     for name in args.set or SETS:
         shapes, calls = SETS[name][1], CALLS[name]
