@@ -164,7 +164,8 @@ class Lane:
     def _compiled(self, way: Way, g: Tensor, numbers: Numbers) -> None:
         own = g if self._plain and g.is_contiguous() and not g.is_neg() else flat(real(same_layout(g, self.p)))
         assert own is not None  # same_layout gave it the strides of a dense parameter
-        way.kernel(own.view(way.view), numbers.packed(self.dtype, own.device))
+        seen = own if own.shape == way.view else own.view(way.view)  # a view takes longer than a small tensor's arithmetic
+        way.kernel(seen, numbers.packed(self.dtype, own.device))
 
 
 def advance_jointly(members: Sequence[Ready]) -> None:
