@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar, final
 import torch
 from torch import Tensor
 
-from danlu.data.uniforms import uniforms
+from danlu.data.uniforms import seed_of, uniforms
 from danlu.docstrings import first_line
 from danlu.ranges import Fraction, check, hints
 from danlu.registry import Registry, refuse_unknown, snake
@@ -81,7 +81,7 @@ class Augmentation(ABC):
         if self.dims == 4 and batch.ndim == 3:
             return self(batch[None], draw)[0]
         self._check(batch)
-        seed = int(torch.randint(2**63 - 1, (), generator=draw)) if self.numbers(batch.shape[1:]) else 0
+        seed = seed_of(draw) if self.numbers(batch.shape[1:]) else 0
         return self.keyed(batch, seed, torch.arange(len(batch)))
 
     def _check(self, batch: Tensor) -> None:

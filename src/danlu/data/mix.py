@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from danlu.data.augmentation import named
 from danlu.data.image.erase import inside
+from danlu.data.uniforms import seed_of
 from danlu.ranges import Fraction, Positive, check, hints
 
 __all__ = ["Cutmix", "Mixed", "Mixing", "Mixup", "blend", "paste"]
@@ -156,7 +157,7 @@ def paste(first: Tensor, second: Tensor, box: tuple[int, int, int, int]) -> tupl
 
 def _drawn(alpha: float, probability: float, n: int, draw: torch.Generator) -> tuple[float, Tensor, np.random.Generator]:
     """λ, or 1 where nothing is to be mixed; the partners; and where further numbers come from."""
-    random = np.random.default_rng(int(torch.randint(2**63 - 1, (), generator=draw)))  # torch's Beta takes no generator
+    random = np.random.default_rng(seed_of(draw))  # torch's Beta takes no generator
     weight = float(random.beta(alpha, alpha)) if random.random() < probability else 1.0
     return weight, torch.randperm(n, generator=draw), random
 

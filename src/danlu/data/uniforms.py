@@ -7,11 +7,16 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["normal", "uniforms"]
+__all__ = ["normal", "seed_of", "uniforms"]
 
 _STEP = 0x9E3779B97F4A7C15 - (1 << 64)  # as signed 64-bit numbers, which torch multiplies modulo 2⁶⁴
 _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND = 0x94D049BB133111EB - (1 << 64)
+
+
+def seed_of(draw: torch.Generator | None) -> int:
+    """Return a seed for `uniforms` or another generator, one number drawn from `draw`; None is torch's own."""
+    return int(torch.randint(2**63 - 1, (), generator=draw))
 
 
 def uniforms(seed: int, rows: Tensor, numbers: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import final
 import torch
 
 from danlu.data.augmentation import named
-from danlu.data.uniforms import uniforms
+from danlu.data.uniforms import seed_of, uniforms
 from danlu.ranges import Fraction, check, hints
 
 __all__ = ["BackTranslation"]
@@ -52,7 +52,7 @@ class BackTranslation:
         Raises:
             ValueError: when a translator returns another number of texts.
         """
-        u = uniforms(int(torch.randint(2**63 - 1, (), generator=draw)), torch.arange(len(batch)), 1)
+        u = uniforms(seed_of(draw), torch.arange(len(batch)), 1)
         chosen = (u[:, 0] < self.probability).nonzero()[:, 0].tolist()
         found = [batch[i] for i in chosen]
         for translate in (self.there, self.back) if chosen else ():

@@ -11,7 +11,7 @@ from typing import TypeVar, final
 import torch
 
 from danlu.data.augmentation import named
-from danlu.data.uniforms import uniforms
+from danlu.data.uniforms import seed_of, uniforms
 from danlu.ranges import Fraction, check, hints
 
 __all__ = ["InsertSynonyms", "ReplaceBySynonyms"]
@@ -42,7 +42,7 @@ class _OfSynonyms(ABC):
         """
         words = [text.split() for text in batch]
         longest = max(map(len, words), default=0)
-        u = uniforms(int(torch.randint(2**63 - 1, (), generator=draw)), torch.arange(len(batch)), 3 * longest).tolist()
+        u = uniforms(seed_of(draw), torch.arange(len(batch)), 3 * longest).tolist()
         new = [self._changed(row, own) for row, own in zip(words, u, strict=True)]
         return [text if new == old else " ".join(new) for text, old, new in zip(batch, words, new, strict=True)]
 
